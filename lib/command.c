@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Requests from the call that issues them until they are retired.  A command is
+ * in flight until both its last byte has left and its reply is complete; then
+ * it completes, and stays in the list of those that are done until it is
+ * retired.  Records are recycled: in a steady state nothing is allocated.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+static void
+list_append (struct command_list *list, struct command *cmd)
+{
+  cmd->next = NULL;
+  cmd->prev = list->last;
+  if (list->last)
+    list->last->next = cmd;
+  else
+    list->first = cmd;
+  list->last = cmd;
+}
+
+static void
+list_remove (struct command_list *list, struct command *cmd)
+{
+  if (cmd->prev)
+    cmd->prev->next = cmd->next;
+  else
+    list->first = cmd->next;
+  if (cmd->next)
+    cmd->next->prev = cmd->prev;
+  else
+    list->last = cmd->prev;
+}
+
+/* Cookies count up, so consecutive ones fall into different chains and a chain
+ * is as good as never longer than one.
+ */
+static struct command **
+chain_of (const struct nbd_handle *h, uint64_t cookie)
+{
+  return &h->commands.table[cookie & (h->commands.size - 1)];
+}
+
+static int
+table_grow (struct nbd_handle *h)
+{
+  struct commands *c = &h->commands;
+  size_t old_size = c->size;
+  struct command **old = c->table, **table;
+
+  table = calloc (old_size ? old_size * 2 : 64, sizeof *table);
+  if (table == NULL)
+    return -1;
+  c->table = table;
+  c->size = old_size ? old_size * 2 : 64;
+  for (size_t i = 0; i < old_size; i++) {
+    struct command *cmd, *chain;
+
+    for (cmd = old[i]; cmd; cmd = chain) {
+      struct command **to = chain_of (h, cmd->cookie);
+
+      chain = cmd->chain;
+      cmd->chain = *to;
+      *to = cmd;
+    }
+  }
+  free (old);
+  return 0;
+}
+
+struct command *
+command_find (struct nbd_handle *h, uint64_t cookie)
+{
+  struct command *cmd = NULL;
+
+  if (h->commands.size > 0)
+    for (cmd = *chain_of (h, cookie); cmd; cmd = cmd->chain)
+      if (cmd->cookie == cookie)
+        break;
+  return cmd;
+}
+
+static void
+table_remove (struct nbd_handle *h, struct command *cmd)
+{
+  struct command **p = chain_of (h, cmd->cookie);
+
+  while (*p != cmd)
+    p = &(*p)->chain;
+  *p = cmd->chain;
+  h->commands.count--;
+}
+
+struct command *
+command_new (struct nbd_handle *h)
+{
+  struct command *cmd = h->commands.unused;
+
+  if (cmd)
+    h->commands.unused = cmd->chain;
+  else {
+    cmd = malloc (sizeof *cmd);
+    if (cmd == NULL)
+      return NULL;
+    h->commands.allocated++;
+  }
+  memset (cmd, 0, sizeof *cmd);
+  return cmd;
+}
+
+/* Mid-command callbacks first, then the completion callback. */
+static void
+free_callbacks (struct command *cmd)
+{
+  if (cmd->type == NBD_CMD_READ)
+    FREE_CALLBACK (cmd->cb.chunk);
+  else if (cmd->type == NBD_CMD_BLOCK_STATUS && cmd->wide)
+    FREE_CALLBACK (cmd->cb.extent64);
+  else if (cmd->type == NBD_CMD_BLOCK_STATUS)
+    FREE_CALLBACK (cmd->cb.extent);
+  FREE_CALLBACK (cmd->completion);
+}
+
+void
+command_discard (struct nbd_handle *h, struct command *cmd)
+{
+  free_callbacks (cmd);
+  free (cmd->payload);
+  cmd->payload = NULL;
+  cmd->chain = h->commands.unused;
+  h->commands.unused = cmd;
+}
+
+/* The request as it goes over the wire; returns its length. */
+static size_t
+build_header (struct nbd_handle *h, struct command *cmd, uint64_t length)
+{
+  struct writer w = writer_init (cmd->header, sizeof cmd->header);
+
+  write_u32 (&w, h->extended_headers ? NBD_EXTENDED_REQUEST_MAGIC
+             : NBD_REQUEST_MAGIC);
+  write_u16 (&w, cmd->flags);
+  write_u16 (&w, cmd->type);
+  write_u64 (&w, cmd->cookie);
+  write_u64 (&w, cmd->offset);
+  write_uint (&w, length, h->extended_headers ? 8 : 4);
+  return w.n;
+}
+
+int64_t
+command_issue (struct nbd_handle *h, struct command *cmd,
+               const void *payload, size_t payload_length)
+{
+  struct commands *c = &h->commands;
+  uint64_t cookie = c->last_cookie + 1;
+  size_t n;
+
+  cmd->cookie = cookie;
+  n = build_header (h, cmd, payload_length ? payload_length : cmd->count);
+  if ((c->count >= c->size && table_grow (h) == -1) ||
+      queue_push_command (h, cmd, n, payload, payload_length) == -1) {
+    error_set (h, errno, "malloc");
+    command_discard (h, cmd);
+    return -1;
+  }
+  c->last_cookie = cookie;
+  cmd->chain = *chain_of (h, cookie);
+  *chain_of (h, cookie) = cmd;
+  c->count++;
+  list_append (&c->in_flight, cmd);
+  c->nr_in_flight++;
+  h->stats.chunks_sent++;
+
+  /* At once: somebody may be polling already, without looking for room to send.
+   * A failure is found by whoever receives, after what the server still said.
+   */
+  transport_send (h);
+  return cookie;
+}
+
+void
+command_error (struct command *cmd, int errnum)
+{
+  if (cmd->error == 0)
+    cmd->error = errnum;
+}
+
+/* Forget a command that is done. */
+static void
+retire (struct nbd_handle *h, struct command *cmd)
+{
+  table_remove (h, cmd);
+  command_discard (h, cmd);
+}
+
+static void
+complete (struct nbd_handle *h, struct command *cmd)
+{
+  int error = cmd->error, r = 0;
+
+  list_remove (&h->commands.in_flight, cmd);
+  h->commands.nr_in_flight--;
+  if (cmd->completion.callback) {
+    r = cmd->completion.callback (cmd->completion.user_data, &error);
+    if (r == -1 && error)
+      cmd->error = error;
+  }
+  if (r == 1) {
+    retire (h, cmd);
+    return;
+  }
+  cmd->done = true;
+  list_append (&h->commands.done, cmd);
+}
+
+void
+command_replied (struct nbd_handle *h, struct command *cmd)
+{
+  cmd->replied = true;
+  if (cmd->sent)
+    complete (h, cmd);
+}
+
+void
+command_sent (struct nbd_handle *h, struct command *cmd)
+{
+  cmd->sent = true;
+  if (cmd->replied)
+    complete (h, cmd);
+}
+
+void
+command_abort (struct nbd_handle *h, struct command *cmd, int errnum)
+{
+  cmd->sent = cmd->replied = true;
+  command_error (cmd, errnum);
+  complete (h, cmd);
+}
+
+void
+command_abort_all (struct nbd_handle *h, int errnum)
+{
+  struct command_list *list = &h->commands.in_flight;
+  struct command *cmd, *next;
+
+  /* What the server has not seen first, then what it owes, newest first. */
+  for (cmd = list->first; cmd; cmd = next) {
+    next = cmd->next;
+    if (!cmd->sent)
+      command_abort (h, cmd, errnum);
+  }
+  while (list->last)
+    command_abort (h, list->last, errnum);
+}
+
+/* What the protocol calls each command, for messages. */
+static const char *
+command_name (uint16_t type)
+{
+  static const char *const names[] = {
+    [NBD_CMD_READ] = "read",
+    [NBD_CMD_WRITE] = "write",
+    [NBD_CMD_DISC] = "disconnect",
+    [NBD_CMD_FLUSH] = "flush",
+    [NBD_CMD_TRIM] = "trim",
+    [NBD_CMD_CACHE] = "cache",
+    [NBD_CMD_WRITE_ZEROES] = "write-zeroes",
+    [NBD_CMD_BLOCK_STATUS] = "block-status",
+  };
+
+  return type < COUNT (names) ? names[type] : "unknown";
+}
+
+/* Retire a command that is done; 0 or -1 with its error set. */
+static int
+finish (struct nbd_handle *h, struct command *cmd)
+{
+  int error = cmd->error;
+
+  if (error)
+    error_set (h, error, "%s: command failed", command_name (cmd->type));
+  list_remove (&h->commands.done, cmd);
+  retire (h, cmd);
+  return error ? -1 : 0;
+}
+
+static bool
+is_done (struct nbd_handle *h, const void *arg)
+{
+  const struct command *cmd = arg;
+
+  (void) h;
+  return cmd->done;
+}
+
+int
+command_wait (struct nbd_handle *h, int64_t cookie)
+{
+  struct command *cmd;
+
+  if (cookie == -1)
+    return -1;
+  /* Without a completion callback nothing retires it before finish (). */
+  cmd = command_find (h, cookie);
+  if (transport_wait (h, is_done, cmd) == 0)
+    return finish (h, cmd);
+  /* Why the connection died says more than that the command failed. */
+  list_remove (&h->commands.done, cmd);
+  retire (h, cmd);
+  return -1;
+}
+
+void
+commands_free (struct nbd_handle *h)
+{
+  struct commands *c = &h->commands;
+  struct command *cmd;
+
+  while ((cmd = c->done.first) != NULL) {
+    list_remove (&c->done, cmd);
+    retire (h, cmd);
+  }
+  while ((cmd = c->unused) != NULL) {
+    c->unused = cmd->chain;
+    free (cmd);
+  }
+  free (c->table);
+  *c = (struct commands) { 0 };
+}
+
+int
+api_aio_command_completed (struct nbd_handle *h, uint64_t cookie)
+{
+  struct command *cmd;
+
+  if (cookie == 0) {
+    error_set (h, EINVAL, "invalid aio cookie 0");
+    return -1;
+  }
+  cmd = command_find (h, cookie);
+  if (cmd == NULL || !cmd->done)
+    return 0;
+  return finish (h, cmd) == 0 ? 1 : -1;
+}
+
+int64_t
+api_aio_peek_command_completed (struct nbd_handle *h)
+{
+  if (h->commands.done.first)
+    return h->commands.done.first->cookie;
+  if (h->commands.in_flight.first)
+    return 0;
+  error_set (h, EINVAL, "no commands are in flight");
+  return -1;
+}
+
+int
+api_aio_in_flight (struct nbd_handle *h)
+{
+  /* The disconnect request counts until the server has closed. */
+  size_t n = h->commands.nr_in_flight +
+    (h->disconnecting && handle_phase (h) == PHASE_CONNECTED);
+
+  return MIN (n, INT_MAX);
+}

@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The handle, and what the files of the library offer each other, one section
+ * per file.  docs/internals/engine.md explains how they work together.
+ */
+
+#ifndef LIBNBD_INTERNAL_H
+#define LIBNBD_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+/* The library checks for NULL itself, so the compiler must not assume. */
+#define LIBNBD_ATTRIBUTE_NONNULL(...)
+
+/* Everything is hidden (-fvisibility) but what the public header declares. */
+#pragma GCC visibility push(default)
+#include "libnbd.h"
+#pragma GCC visibility pop
+
+#include "api.h"
+#include "protocol.h"
+#include "wire.h"
+
+#define likely(x) __builtin_expect (!!(x), 1)
+#define unlikely(x) __builtin_expect (!!(x), 0)
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define COUNT(a) (sizeof (a) / sizeof ((a)[0]))
+
+/* The public states; a function is permitted in a set of them. */
+enum phase {
+  PHASE_CREATED = 1 << 0,
+  PHASE_CONNECTING = 1 << 1,
+  PHASE_NEGOTIATING = 1 << 2,
+  PHASE_CONNECTED = 1 << 3,
+  PHASE_CLOSED = 1 << 4,
+  PHASE_DEAD = 1 << 5,
+  PHASE_MASK = 0x3f,
+};
+
+/* The states of the engine; their rows are in engine.c. */
+enum state {
+  STATE_START,
+  STATE_CONNECT,
+  STATE_MAGIC,
+  STATE_OLDSTYLE,
+  STATE_HANDSHAKE_FLAGS,
+  STATE_OPTION_REPLY,
+  STATE_OPTION_PAYLOAD,
+  STATE_OPTION_SKIP,
+  STATE_EXPORT_NAME_REPLY,
+  STATE_NEGOTIATING,
+  STATE_READY,
+  STATE_CHUNK_LENGTH,
+  STATE_READ_DATA,
+  STATE_CHUNK_OFFSET,
+  STATE_CHUNK_DATA,
+  STATE_CHUNK_HOLE,
+  STATE_CHUNK_STATUS,
+  STATE_CHUNK_ERROR,
+  STATE_CHUNK_SKIP,
+  STATE_CLOSED,
+  STATE_DEAD,
+  NR_STATES
+};
+
+struct state_row {
+  const char *name;
+  enum phase phase;
+  size_t need;                  /* bytes that TAKE is given; 0: as expected */
+  void (*take) (struct nbd_handle *h, struct reader *r);
+  const char *text;             /* for nbd_connection_state */
+};
+
+/* What was received and what is wanted; engine.c. */
+struct input {
+  size_t need;                  /* bytes that the state waits for */
+  uint8_t *where;               /* they are placed here; NULL: in the buffer */
+  size_t got;                   /* bytes already at WHERE */
+  uint8_t *buffer;              /* bytes that arrived and are not yet taken */
+  size_t head, tail;
+};
+
+/* A run of bytes to be sent; queue.c. */
+struct segment {
+  const uint8_t *p;
+  size_t n;
+  void *owned;                  /* freed when sent */
+  struct command *command;      /* the last byte of its request */
+};
+
+struct queue {
+  struct segment *ring;         /* SIZE is a power of 2 */
+  size_t size, head, count;
+};
+
+/* Where bytes come from and go to; transport.c.  Both directions return the
+ * number of bytes, or -1 and errno: EAGAIN when it would block.  0 bytes
+ * received is the end of the stream.
+ */
+struct transport {
+  const char *name;
+  ssize_t (*receive) (struct nbd_handle *h, struct iovec *iov, int n,
+                      bool wait);
+  ssize_t (*send) (struct nbd_handle *h, struct iovec *iov, int n);
+  void (*close) (struct nbd_handle *h);
+};
+
+/* One request, from the call that issues it until it is retired; command.c. */
+struct command {
+  struct command *next, *prev;  /* in the list of its stage */
+  struct command *chain;        /* in the table of cookies, or the free list */
+  uint64_t cookie;
+  uint64_t offset, count;
+  uint16_t type, flags;
+  bool sent;                    /* no byte of it is queued any more */
+  bool replied;                 /* no more of the reply will come */
+  bool done;                    /* completed, and not yet retired */
+  bool wide;                    /* block status: the 64 bit callback is set */
+  int error;
+  uint32_t chunks;              /* of the reply, so far */
+  uint64_t received;            /* bytes of content, so far */
+  uint8_t *data;                /* read: the caller's buffer */
+  void *payload;                /* block status filter: owned */
+  nbd_completion_callback completion;
+  union {
+    nbd_chunk_callback chunk;
+    nbd_extent_callback extent;
+    nbd_extent64_callback extent64;
+  } cb;
+  uint8_t header[32];
+};
+
+struct command_list {
+  struct command *first, *last;
+};
+
+struct commands {
+  uint64_t last_cookie;
+  struct command_list in_flight, done;
+  size_t nr_in_flight;
+  struct command **table;       /* chains by cookie; SIZE is a power of 2 */
+  size_t size, count;
+  struct command *unused;
+  size_t allocated;
+};
+
+struct string_list {
+  char **items;
+  size_t count;
+};
+
+/* What the server said of the export; export.c. */
+struct export {
+  bool known;                   /* size and flags are set */
+  uint64_t size;
+  uint16_t flags;
+  uint32_t block_minimum, block_preferred, block_maximum;
+  char *canonical_name, *description;
+};
+
+/* The meta contexts that the server granted; meta.c. */
+struct meta_context {
+  uint32_t id;
+  char *name;
+};
+
+struct meta_contexts {
+  struct meta_context *items;
+  size_t count;
+  bool valid;                   /* SET_META_CONTEXT succeeded */
+};
+
+/* The option being negotiated; option.c. */
+struct option_progress {
+  const struct option *current; /* whose reply is awaited */
+  const uint8_t *program;       /* the options that follow */
+  bool by_caller;               /* an option call started it */
+  uint32_t reply_type;
+  uint32_t skip;                /* bytes of a reply still to be skipped */
+  uint32_t replies;             /* to the current option, so far */
+  struct string_list queries;   /* of a meta context option; without items:
+                                   the names that were added */
+  int count;                    /* contexts or exports that were listed */
+  bool accepted;                /* the server agreed */
+  int error;                    /* of the last one that finished */
+  nbd_completion_callback completion;
+  nbd_list_callback list;
+  nbd_context_callback context;
+};
+
+/* The reply being received; reply.c. */
+struct reply_progress {
+  struct command *command;
+  uint16_t flags, type;
+  uint64_t cookie;
+  uint64_t offset;              /* of the data chunk, in the export */
+  uint64_t left;                /* bytes of payload still to be taken */
+};
+
+struct statistics {
+  uint64_t bytes_sent, chunks_sent, bytes_received, chunks_received;
+};
+
+struct nbd_handle {
+  pthread_mutex_t lock;
+  _Atomic unsigned published;   /* phase and direction, readable unlocked */
+  const char *function;         /* the public function that has the lock */
+
+  /* Settings.  Those with a getter and nothing else to do are read and written
+   * by the generated wrappers.
+   */
+  char *name;
+  bool debug;
+  nbd_debug_callback debug_callback;
+  _Atomic uintptr_t private_data;
+  char *export_name;
+  struct string_list meta_names;
+  bool request_block_size;
+  bool full_info;
+  bool request_extended_headers;
+  bool request_structured_replies;
+  bool request_meta_context;
+  bool pread_initialize;
+  bool opt_mode;
+  uint32_t handshake_flags;
+  uint32_t strict_mode;
+  nbd_close_callback *close_callbacks;
+  size_t nr_close_callbacks;
+
+  /* The connection. */
+  int fd;
+  const struct transport *transport;
+  void *transport_data;
+  struct addresses *addresses;  /* still to be tried; connect-tcp.c */
+  bool reached;                 /* a socket was connected */
+
+  /* The engine. */
+  enum state state;
+  struct input input;
+  struct queue queue;
+  struct statistics stats;
+  bool disconnecting;           /* NBD_CMD_DISC was queued */
+
+  /* Negotiation. */
+  const char *protocol;
+  uint32_t client_flags;        /* handshake flags that both sides have */
+  bool structured_replies;
+  bool extended_headers;
+  bool tls_negotiated;
+  struct option_progress option;
+  struct export export;
+  struct meta_contexts meta;
+
+  /* Transmission. */
+  struct commands commands;
+  struct reply_progress reply;
+  uint8_t *extents;             /* payload of block status, kept for reuse */
+  size_t extents_size;
+};
+
+/* error.c: the last error of each thread. */
+
+/* Record the failure of the public function that has the lock.  ERRNUM may be
+ * 0 when no number fits.
+ */
+void error_set (struct nbd_handle *h, int errnum, const char *fmt, ...)
+  __attribute__ ((format (printf, 3, 4)));
+void error_vset (const char *function, int errnum, const char *fmt,
+                 va_list args);
+/* The same for a function without a handle. */
+void error_set_for (const char *function, int errnum, const char *fmt, ...)
+  __attribute__ ((format (printf, 3, 4)));
+
+/* debug.c: the trace. */
+
+void debug_print (struct nbd_handle *h, const char *fmt, ...)
+  __attribute__ ((format (printf, 2, 3)));
+
+#define debug(h, ...)                           \
+  do {                                          \
+    if (unlikely ((h)->debug))                  \
+      debug_print ((h), __VA_ARGS__);           \
+  } while (0)
+
+/* handle.c */
+
+/* Call the free function of CB, if there is one, and empty CB. */
+#define FREE_CALLBACK(cb)                       \
+  do {                                          \
+    if ((cb).free)                              \
+      (cb).free ((cb).user_data);               \
+    (cb).callback = NULL;                       \
+    (cb).free = NULL;                           \
+  } while (0)
+
+/* Move a callback out of the wrapper's structure, so that the wrapper does not
+ * free it.
+ */
+#define TAKE_CALLBACK(to, from)                 \
+  do {                                          \
+    (to) = *(from);                             \
+    (from)->callback = NULL;                    \
+    (from)->free = NULL;                        \
+  } while (0)
+
+/* engine.c: the states, and the only three ways to change one (with
+ * queue_push).
+ */
+
+extern const struct state_row state_rows[NR_STATES];
+
+static inline enum phase
+handle_phase (const struct nbd_handle *h)
+{
+  return state_rows[h->state].phase;
+}
+
+/* Bytes of the buffer that holds what was received ahead: the largest message
+ * that a state can want in place.
+ */
+#define READ_AHEAD 65536
+
+/* Allocate the buffer. */
+int engine_init (struct nbd_handle *h);
+void engine_free (struct nbd_handle *h);
+
+/* Wait in state NEXT for N bytes (for what its row says if that is not 0), to
+ * be placed at WHERE or, if that is NULL, in the buffer.
+ */
+void expect (struct nbd_handle *h, enum state next, void *where, size_t n);
+
+/* The connection is of no more use.  Pending commands and options complete
+ * with ENOTCONN, then the error is recorded.
+ */
+void fail (struct nbd_handle *h, int errnum, const char *fmt, ...)
+  __attribute__ ((format (printf, 3, 4)));
+
+/* The connection ended as it should. */
+void engine_close (struct nbd_handle *h);
+
+/* Where the next bytes go: fills in up to 2 iovecs, returns their number, 0
+ * if no input is wanted.
+ */
+int engine_room (struct nbd_handle *h, struct iovec iov[2]);
+
+/* N bytes were placed where engine_room () said: handle all that they
+ * complete.
+ */
+void engine_received (struct nbd_handle *h, size_t n);
+
+/* The server closed the stream. */
+void engine_eof (struct nbd_handle *h);
+
+/* Connected, and all that was issued has left. */
+bool engine_is_idle (const struct nbd_handle *h);
+
+/* LIBNBD_AIO_DIRECTION_* of the present state. */
+unsigned engine_direction (const struct nbd_handle *h);
+
+/* Make phase and direction visible to the calls that take no lock. */
+void engine_publish (struct nbd_handle *h);
+
+#define PUBLISHED_IDLE (1u << 6)
+#define PUBLISHED_DIRECTION_SHIFT 7
+
+/* queue.c: what is to be sent. */
+
+/* Queue a message.  The bytes are copied, except for those of a command, which
+ * are borrowed until they have left.
+ */
+int queue_push (struct nbd_handle *h, const void *p, size_t n);
+int queue_push_command (struct nbd_handle *h, struct command *cmd,
+                        size_t header_length, const void *payload,
+                        size_t payload_length);
+
+/* The first bytes of the queue, as up to MAX iovecs. */
+int queue_peek (const struct nbd_handle *h, struct iovec *iov, int max);
+
+/* N bytes have left. */
+void queue_sent (struct nbd_handle *h, size_t n);
+
+/* Forget what has not been sent. */
+void queue_clear (struct nbd_handle *h);
+void queue_free (struct nbd_handle *h);
+
+/* Take commands of which no byte has left out of the queue, and complete them
+ * with ENOTCONN.
+ */
+void queue_abandon (struct nbd_handle *h);
+
+/* transport.c: moving bytes between the engine and the socket. */
+
+extern const struct transport socket_transport;
+
+/* Receive and handle what there is.  With WAIT, sleep until there is
+ * something.  -1 if the handle is dead.
+ */
+int transport_receive (struct nbd_handle *h, bool wait);
+
+/* Send what the socket takes.  -1 and errno if sending is impossible. */
+int transport_send (struct nbd_handle *h);
+
+/* Sleep until the socket is ready in the wanted direction or, if EXTRA_FD is
+ * not -1, that descriptor is readable, and handle it.  Returns 1 if something
+ * happened, 0 on timeout, -1 on error.
+ */
+int transport_poll (struct nbd_handle *h, int extra_fd, int timeout);
+
+/* Let the connection proceed, sleeping as needed, until DONE (h, ARG). -1 if
+ * the handle is dead before that.
+ */
+int transport_wait (struct nbd_handle *h,
+                    bool (*done) (struct nbd_handle *h, const void *arg),
+                    const void *arg);
+
+void transport_close (struct nbd_handle *h);
+
+/* connect.c: sources of a connected socket. */
+
+/* The socket is connected: start the handshake. */
+int connect_done (struct nbd_handle *h, int fd,
+                  const struct transport *transport);
+
+/* Something happened on a socket that is being connected. */
+void connect_progress (struct nbd_handle *h);
+
+/* Begin to connect a new socket to an address.  1 if it is under way, 0 if it
+ * is connected, -1 and errno if not.
+ */
+int connect_start (struct nbd_handle *h, const struct sockaddr *addr,
+                   socklen_t len);
+
+/* connect-tcp.c */
+
+/* The address that was tried failed with ERRNUM: try the next.  0, or the error
+ * of the last one.
+ */
+int addresses_next (struct nbd_handle *h, int errnum);
+
+/* None of them could be reached. */
+void addresses_fail (struct nbd_handle *h, int errnum);
+void addresses_free (struct nbd_handle *h);
+
+/* handshake.c: takers up to the first option. */
+
+void handshake_magic (struct nbd_handle *h, struct reader *r);
+void handshake_oldstyle (struct nbd_handle *h, struct reader *r);
+void handshake_flags (struct nbd_handle *h, struct reader *r);
+
+/* option.c: the options of fixed newstyle. */
+
+void option_reply (struct nbd_handle *h, struct reader *r);
+void option_payload (struct nbd_handle *h, struct reader *r);
+void option_skip (struct nbd_handle *h, struct reader *r);
+void option_export_name_reply (struct nbd_handle *h, struct reader *r);
+
+/* Negotiate what comes first after the handshake flags. */
+void option_begin (struct nbd_handle *h);
+
+/* Complete the option under way with ERRNUM, because the connection ended. */
+void option_abandon (struct nbd_handle *h, int errnum);
+
+/* export.c */
+
+void export_reset (struct nbd_handle *h);
+
+/* Size and transmission flags, which every form of negotiation gives.  False
+ * after fail ().
+ */
+bool export_set (struct nbd_handle *h, uint64_t size, uint16_t flags);
+
+/* Sizes that make no sense are ignored. */
+void export_set_block_sizes (struct nbd_handle *h, uint32_t minimum,
+                             uint32_t preferred, uint32_t maximum);
+
+/* meta.c */
+
+void meta_reset (struct nbd_handle *h);
+/* False after fail (). */
+bool meta_add (struct nbd_handle *h, uint32_t id, const char *name);
+const struct meta_context *meta_find_id (struct nbd_handle *h, uint32_t id);
+const struct meta_context *meta_find_name (struct nbd_handle *h,
+                                           const char *name);
+
+/* Forget the names that are to be asked for. */
+void meta_clear_names (struct nbd_handle *h);
+
+/* reply.c: takers of the transmission phase. */
+
+void reply_header (struct nbd_handle *h, struct reader *r);
+void reply_chunk_length (struct nbd_handle *h, struct reader *r);
+void reply_read_data (struct nbd_handle *h, struct reader *r);
+void reply_chunk_offset (struct nbd_handle *h, struct reader *r);
+void reply_chunk_data (struct nbd_handle *h, struct reader *r);
+void reply_chunk_hole (struct nbd_handle *h, struct reader *r);
+void reply_chunk_status (struct nbd_handle *h, struct reader *r);
+void reply_chunk_error (struct nbd_handle *h, struct reader *r);
+void reply_chunk_skip (struct nbd_handle *h, struct reader *r);
+
+/* Enter transmission, or wait for the next reply there. */
+void reply_expect (struct nbd_handle *h);
+
+/* extents.c: the payload of block status. */
+
+/* Memory for a payload of N bytes; NULL after fail (). */
+uint8_t *extents_buffer (struct nbd_handle *h, size_t n);
+
+/* The payload is done with. */
+void extents_release (struct nbd_handle *h);
+
+/* Pass the extents of a status chunk, from behind the context id, to the
+ * callback of CMD.
+ */
+void extents_deliver (struct nbd_handle *h, struct command *cmd,
+                      const char *context, struct reader *r);
+
+/* command.c: requests in flight. */
+
+struct command *command_new (struct nbd_handle *h);
+
+/* Give the command a cookie, queue it and send what can be sent.  The cookie,
+ * or -1 with the error set and CMD released.
+ */
+int64_t command_issue (struct nbd_handle *h, struct command *cmd,
+                       const void *payload, size_t payload_length);
+
+struct command *command_find (struct nbd_handle *h, uint64_t cookie);
+
+/* The first error of a command is the one that counts. */
+void command_error (struct command *cmd, int errnum);
+
+/* The reply is complete, or the last byte of the request has left. */
+void command_replied (struct nbd_handle *h, struct command *cmd);
+void command_sent (struct nbd_handle *h, struct command *cmd);
+
+/* Complete all that is in flight with ERRNUM. */
+void command_abort_all (struct nbd_handle *h, int errnum);
+
+/* Complete CMD, which no byte of the server will be about. */
+void command_abort (struct nbd_handle *h, struct command *cmd, int errnum);
+
+/* Wait for a command and retire it. */
+int command_wait (struct nbd_handle *h, int64_t cookie);
+
+/* Free a command that was never issued. */
+void command_discard (struct nbd_handle *h, struct command *cmd);
+void commands_free (struct nbd_handle *h);
+
+#endif /* LIBNBD_INTERNAL_H */

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+# All of the library but its name: the unit tests link it with the hidden
+# symbols in reach.
+noinst_LTLIBRARIES += lib/libengine.la
+lib_libengine_la_SOURCES = \
+	lib/call.c \
+	lib/call.h \
+	lib/command.c \
+	lib/connect-tcp.c \
+	lib/connect.c \
+	lib/debug.c \
+	lib/engine.c \
+	lib/error.c \
+	lib/export.c \
+	lib/extents.c \
+	lib/handle.c \
+	lib/handshake.c \
+	lib/internal.h \
+	lib/meta.c \
+	lib/option.c \
+	lib/protocol.h \
+	lib/queue.c \
+	lib/reply.c \
+	lib/request.c \
+	lib/transport.c \
+	lib/wire.h
+nodist_lib_libengine_la_SOURCES = lib/api.c
+lib_libengine_la_CPPFLAGS = $(AM_CPPFLAGS) \
+	-I$(top_builddir)/lib -I$(top_srcdir)/lib
+lib_libengine_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
+
+lib_LTLIBRARIES = lib/libnbd.la
+lib_libnbd_la_SOURCES =
+lib_libnbd_la_LIBADD = lib/libengine.la
+lib_libnbd_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 $(NO_UNDEFINED) \
+	-Wl,--version-script,$(symbol_map)
+lib_libnbd_la_DEPENDENCIES = lib/libengine.la lib/libnbd.syms
+symbol_map = `test -f lib/libnbd.syms || echo $(srcdir)/`lib/libnbd.syms
+if !SANITIZE
+NO_UNDEFINED = -no-undefined -Wl,-z,defs
+endif
+
+nodist_include_HEADERS = include/libnbd.h
+
+pkgconfigdir = $(libdir)/pkgconfig
+pkgconfig_DATA = lib/libnbd.pc
+EXTRA_DIST += lib/local.mk

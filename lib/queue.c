@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The transmit queue: runs of bytes in the order in which they leave.  Whoever
+ * queues does not send; the transport takes what queue_peek () shows.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+static struct segment *
+segment_at (const struct nbd_handle *h, size_t i)
+{
+  const struct queue *q = &h->queue;
+
+  return &q->ring[(q->head + i) & (q->size - 1)];
+}
+
+/* Make room for N more segments. */
+static int
+reserve (struct nbd_handle *h, size_t n)
+{
+  struct queue *q = &h->queue;
+  size_t size = q->size ? q->size : 16;
+  struct segment *ring;
+
+  while (size < q->count + n)
+    size *= 2;
+  if (size == q->size)
+    return 0;
+  ring = malloc (size * sizeof *ring);
+  if (ring == NULL)
+    return -1;
+  for (size_t i = 0; i < q->count; i++)
+    ring[i] = *segment_at (h, i);
+  free (q->ring);
+  q->ring = ring;
+  q->size = size;
+  q->head = 0;
+  return 0;
+}
+
+static void
+push (struct nbd_handle *h, struct segment segment)
+{
+  *segment_at (h, h->queue.count) = segment;
+  h->queue.count++;
+}
+
+int
+queue_push (struct nbd_handle *h, const void *p, size_t n)
+{
+  void *copy = malloc (n);
+
+  if (copy == NULL || reserve (h, 1) == -1) {
+    free (copy);
+    return -1;
+  }
+  memcpy (copy, p, n);
+  push (h, (struct segment) { .p = copy, .n = n, .owned = copy });
+  return 0;
+}
+
+int
+queue_push_command (struct nbd_handle *h, struct command *cmd,
+                    size_t header_length, const void *payload,
+                    size_t payload_length)
+{
+  if (reserve (h, 2) == -1)
+    return -1;
+  push (h, (struct segment) { .p = cmd->header, .n = header_length,
+                              .command = payload_length ? NULL : cmd });
+  if (payload_length)
+    push (h, (struct segment) { .p = payload, .n = payload_length,
+                                .command = cmd });
+  return 0;
+}
+
+int
+queue_peek (const struct nbd_handle *h, struct iovec *iov, int max)
+{
+  int n;
+
+  for (n = 0; n < max && (size_t) n < h->queue.count; n++) {
+    const struct segment *s = segment_at (h, n);
+
+    iov[n] = (struct iovec) { (void *) s->p, s->n };
+  }
+  return n;
+}
+
+/* The first segment is done with. */
+static void
+pop (struct nbd_handle *h)
+{
+  struct segment s = *segment_at (h, 0);
+
+  h->queue.head = (h->queue.head + 1) & (h->queue.size - 1);
+  h->queue.count--;
+  free (s.owned);
+  if (s.command)
+    command_sent (h, s.command);
+}
+
+void
+queue_sent (struct nbd_handle *h, size_t n)
+{
+  h->stats.bytes_sent += n;
+  while (h->queue.count > 0) {
+    struct segment *s = segment_at (h, 0);
+
+    if (n < s->n) {
+      s->p += n;
+      s->n -= n;
+      return;
+    }
+    n -= s->n;
+    pop (h);
+  }
+}
+
+void
+queue_clear (struct nbd_handle *h)
+{
+  struct queue *q = &h->queue;
+
+  for (size_t i = 0; i < q->count; i++)
+    free (segment_at (h, i)->owned);
+  q->count = 0;
+}
+
+void
+queue_free (struct nbd_handle *h)
+{
+  queue_clear (h);
+  free (h->queue.ring);
+  h->queue = (struct queue) { 0 };
+}
+
+/* How many segments at the head must leave because something before them in
+ * their message has left.
+ */
+static size_t
+begun (const struct nbd_handle *h)
+{
+  const struct queue *q = &h->queue;
+  const uint8_t *start = q->count > 0 ? segment_at (h, 0)->p : NULL;
+  size_t n = 0;
+
+  while (n < q->count && segment_at (h, n)->owned)
+    n++;
+  if (n > 0)
+    return n;
+  while (n < q->count && segment_at (h, n)->command == NULL)
+    n++;
+  if (n == q->count || segment_at (h, n)->command->header == start)
+    return 0;
+  return n + 1;
+}
+
+void
+queue_abandon (struct nbd_handle *h)
+{
+  size_t kept = begun (h), count = h->queue.count;
+
+  h->queue.count = kept;
+  for (size_t i = kept; i < count; i++) {
+    struct segment s = *segment_at (h, i);
+
+    free (s.owned);
+    if (s.command)
+      command_abort (h, s.command, ENOTCONN);
+  }
+}

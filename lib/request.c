@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The data commands: what is checked before a request is sent, and the
+ * functions of the API that send one.  Each asynchronous function describes
+ * its request; the synchronous one waits for it.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+/* No more payload than this, whatever the server would take. */
+#define MAX_PAYLOAD (64 * 1024 * 1024)
+
+/* What the server takes when it does not say; see "Size constraints". */
+#define DEFAULT_PAYLOAD (32 * 1024 * 1024)
+#define MIN_PAYLOAD (1024 * 1024)
+
+/* What a command needs of the server, row by command. */
+static const struct command_rule {
+  uint16_t needs;               /* transmission flag, or 0 */
+  const char *operation;        /* as the refusal names it */
+  bool has_range;               /* offset and count mean something */
+  bool writes;                  /* not to a read-only export */
+  bool has_payload;             /* count bytes travel one way or the other */
+} rules[] = {
+  [NBD_CMD_READ] = { 0, "read", true, false, true },
+  [NBD_CMD_WRITE] = { 0, "write", true, true, true },
+  [NBD_CMD_FLUSH] = { NBD_FLAG_SEND_FLUSH, "flush", false, false, false },
+  [NBD_CMD_TRIM] = { NBD_FLAG_SEND_TRIM, "trim", true, true, false },
+  [NBD_CMD_CACHE] = { NBD_FLAG_SEND_CACHE, "cache", true, false, false },
+  [NBD_CMD_WRITE_ZEROES] = { NBD_FLAG_SEND_WRITE_ZEROES, "zero", true, true,
+                             false },
+  [NBD_CMD_BLOCK_STATUS] = { 0, "block status", true, false, false },
+};
+
+/* Command flags that the server must know, row by flag. */
+static const struct flag_rule {
+  uint16_t flag, needs;
+  const char *name;
+} flag_rules[] = {
+  { LIBNBD_CMD_FLAG_FUA, NBD_FLAG_SEND_FUA, "FUA" },
+  { LIBNBD_CMD_FLAG_FAST_ZERO, NBD_FLAG_SEND_FAST_ZERO, "fast zero" },
+  { LIBNBD_CMD_FLAG_DF, NBD_FLAG_SEND_DF, "DF" },
+};
+
+/* A request as the caller describes it.  Callbacks are taken only when the
+ * request is sent.
+ */
+struct request {
+  uint16_t type;
+  uint32_t flags;
+  uint64_t offset, count;
+  void *data;                   /* read */
+  const void *payload;          /* write */
+  char **contexts;              /* block status filter */
+  nbd_chunk_callback *chunk;
+  nbd_extent_callback *extent;
+  nbd_extent64_callback *extent64;
+  nbd_completion_callback *completion;
+};
+
+/* The largest payload that is sent to the server. */
+static uint32_t
+max_outgoing_payload (struct nbd_handle *h)
+{
+  uint32_t max = h->export.block_maximum;
+
+  if (max == 0)
+    max = DEFAULT_PAYLOAD;
+  if (max < MIN_PAYLOAD)
+    max = MIN_PAYLOAD;
+  return MIN (max, MAX_PAYLOAD);
+}
+
+int64_t
+api_get_block_size (struct nbd_handle *h, int size_type)
+{
+  if (!h->export.known) {
+    error_set (h, EINVAL, "server has not returned export flags, "
+               "you need to connect to the server first");
+    return -1;
+  }
+  switch (size_type) {
+  case LIBNBD_SIZE_MINIMUM: return h->export.block_minimum;
+  case LIBNBD_SIZE_PREFERRED: return h->export.block_preferred;
+  case LIBNBD_SIZE_MAXIMUM: return h->export.block_maximum;
+  default: return max_outgoing_payload (h);
+  }
+}
+
+/* Whether the request is within what the server advertised. */
+static bool
+is_advertised (struct nbd_handle *h, const struct request *r)
+{
+  const struct command_rule *rule = &rules[r->type];
+
+  if (r->type == NBD_CMD_BLOCK_STATUS) {
+    if (!h->structured_replies) {
+      error_set (h, ENOTSUP, "server does not support structured replies");
+      return false;
+    }
+    if (h->meta.count == 0) {
+      error_set (h, ENOTSUP, "did not negotiate any metadata contexts, either "
+                 "you did not call nbd_add_meta_context before connecting or "
+                 "the server does not support it");
+      return false;
+    }
+  }
+  if (rule->needs && !(h->export.flags & rule->needs)) {
+    error_set (h, EINVAL, "server does not support %s operations",
+               rule->operation);
+    return false;
+  }
+  if (rule->writes && (h->export.flags & NBD_FLAG_READ_ONLY)) {
+    error_set (h, EPERM, "server does not support write operations");
+    return false;
+  }
+  for (size_t i = 0; i < COUNT (flag_rules); i++)
+    if ((r->flags & flag_rules[i].flag) &&
+        !(h->export.flags & flag_rules[i].needs)) {
+      error_set (h, EINVAL, "server does not support the %s flag",
+                 flag_rules[i].name);
+      return false;
+    }
+  if (r->type == NBD_CMD_WRITE &&
+      !!(r->flags & LIBNBD_CMD_FLAG_PAYLOAD_LEN) != h->extended_headers) {
+    error_set (h, EINVAL, "the PAYLOAD_LEN flag must be set with extended "
+               "headers, and only there");
+    return false;
+  }
+  if (r->contexts && !(h->export.flags & NBD_FLAG_BLOCK_STATUS_PAYLOAD)) {
+    error_set (h, EINVAL, "server does not support the block status payload");
+    return false;
+  }
+  if (r->contexts && !(r->flags & LIBNBD_CMD_FLAG_PAYLOAD_LEN)) {
+    error_set (h, EINVAL, "the PAYLOAD_LEN flag must be set");
+    return false;
+  }
+  return true;
+}
+
+/* Whether offset and count are within bounds, aligned and not too large. */
+static bool
+is_in_range (struct nbd_handle *h, const struct request *r)
+{
+  const struct command_rule *rule = &rules[r->type];
+  uint64_t limit = h->extended_headers ? UINT64_MAX : UINT32_MAX;
+
+  if (rule->has_payload)
+    limit = MAX_PAYLOAD;
+  if ((h->strict_mode & LIBNBD_STRICT_ZERO_SIZE) && r->count == 0) {
+    error_set (h, EINVAL, "count cannot be 0");
+    return false;
+  }
+  if ((h->strict_mode & LIBNBD_STRICT_BOUNDS) &&
+      !range_inside (r->offset, r->count, h->export.size)) {
+    error_set (h, rule->writes ? ENOSPC : EINVAL, "request out of bounds");
+    return false;
+  }
+  if ((h->strict_mode & LIBNBD_STRICT_ALIGN) && h->export.block_minimum &&
+      ((r->offset | r->count) & (h->export.block_minimum - 1))) {
+    error_set (h, EINVAL, "request is unaligned");
+    return false;
+  }
+  if (r->type == NBD_CMD_WRITE && (h->strict_mode & LIBNBD_STRICT_PAYLOAD))
+    limit = max_outgoing_payload (h);
+  if (r->count > limit) {
+    error_set (h, ERANGE, "request too large: maximum request size is %llu",
+               (unsigned long long) limit);
+    return false;
+  }
+  return true;
+}
+
+static bool
+is_permitted (struct nbd_handle *h, const struct request *r)
+{
+  if ((h->strict_mode & LIBNBD_STRICT_COMMANDS) && !is_advertised (h, r))
+    return false;
+  if (h->disconnecting) {
+    error_set (h, EINVAL, "cannot request more commands after NBD_CMD_DISC");
+    return false;
+  }
+  return !rules[r->type].has_range || is_in_range (h, r);
+}
+
+/* The payload that limits block status to some contexts: the effect length and
+ * the ids.  NULL with the error set.
+ */
+static void *
+build_filter (struct nbd_handle *h, const struct request *r, size_t *length)
+{
+  size_t n = 0;
+  struct writer w;
+  void *p;
+
+  while (r->contexts[n])
+    n++;
+  *length = 8 + 4 * n;
+  p = malloc (*length);
+  if (p == NULL) {
+    error_set (h, errno, "malloc");
+    return NULL;
+  }
+  w = writer_init (p, *length);
+  write_u64 (&w, r->count);
+  for (size_t i = 0; i < n; i++) {
+    const struct meta_context *context = meta_find_name (h, r->contexts[i]);
+
+    if (context == NULL) {
+      error_set (h, EINVAL, "meta context '%s' was not negotiated",
+                 r->contexts[i]);
+      free (p);
+      return NULL;
+    }
+    write_u32 (&w, context->id);
+  }
+  return p;
+}
+
+/* Check, issue; the cookie or -1. */
+static int64_t
+submit (struct nbd_handle *h, struct request *r)
+{
+  const void *payload = r->payload;
+  size_t payload_length = r->payload ? r->count : 0;
+  struct command *cmd;
+  void *owned = NULL;
+
+  if ((h->strict_mode & LIBNBD_STRICT_AUTO_FLAG) &&
+      (r->type == NBD_CMD_WRITE || r->contexts)) {
+    r->flags &= ~LIBNBD_CMD_FLAG_PAYLOAD_LEN;
+    if (h->extended_headers)
+      r->flags |= LIBNBD_CMD_FLAG_PAYLOAD_LEN;
+  }
+  if (!is_permitted (h, r))
+    return -1;
+  if (r->contexts && h->extended_headers &&
+      (r->flags & LIBNBD_CMD_FLAG_PAYLOAD_LEN)) {
+    payload = owned = build_filter (h, r, &payload_length);
+    if (owned == NULL)
+      return -1;
+  }
+  cmd = command_new (h);
+  if (cmd == NULL) {
+    error_set (h, errno, "malloc");
+    free (owned);
+    return -1;
+  }
+  cmd->type = r->type;
+  cmd->flags = r->flags;
+  cmd->offset = r->offset;
+  cmd->count = r->count;
+  cmd->data = r->data;
+  cmd->payload = owned;
+  if (r->completion)
+    TAKE_CALLBACK (cmd->completion, r->completion);
+  if (r->chunk)
+    TAKE_CALLBACK (cmd->cb.chunk, r->chunk);
+  if (r->extent)
+    TAKE_CALLBACK (cmd->cb.extent, r->extent);
+  if (r->extent64) {
+    TAKE_CALLBACK (cmd->cb.extent64, r->extent64);
+    cmd->wide = true;
+  }
+  return command_issue (h, cmd, payload, payload_length);
+}
+
+#define SUBMIT(...) submit (h, &(struct request) { __VA_ARGS__ })
+#define RUN(...) command_wait (h, SUBMIT (__VA_ARGS__))
+
+int64_t
+api_aio_pread (struct nbd_handle *h, void *buf, size_t count, uint64_t offset,
+               nbd_completion_callback *completion, uint32_t flags)
+{
+  return SUBMIT (.type = NBD_CMD_READ, .flags = flags, .offset = offset,
+                 .count = count, .data = buf, .completion = completion);
+}
+
+int
+api_pread (struct nbd_handle *h, void *buf, size_t count, uint64_t offset,
+           uint32_t flags)
+{
+  return RUN (.type = NBD_CMD_READ, .flags = flags, .offset = offset,
+              .count = count, .data = buf);
+}
+
+int64_t
+api_aio_pread_structured (struct nbd_handle *h, void *buf, size_t count,
+                          uint64_t offset, nbd_chunk_callback *chunk,
+                          nbd_completion_callback *completion, uint32_t flags)
+{
+  return SUBMIT (.type = NBD_CMD_READ, .flags = flags, .offset = offset,
+                 .count = count, .data = buf, .chunk = chunk,
+                 .completion = completion);
+}
+
+int
+api_pread_structured (struct nbd_handle *h, void *buf, size_t count,
+                      uint64_t offset, nbd_chunk_callback *chunk,
+                      uint32_t flags)
+{
+  return RUN (.type = NBD_CMD_READ, .flags = flags, .offset = offset,
+              .count = count, .data = buf, .chunk = chunk);
+}
+
+int64_t
+api_aio_pwrite (struct nbd_handle *h, const void *buf, size_t count,
+                uint64_t offset, nbd_completion_callback *completion,
+                uint32_t flags)
+{
+  return SUBMIT (.type = NBD_CMD_WRITE, .flags = flags, .offset = offset,
+                 .count = count, .payload = buf, .completion = completion);
+}
+
+int
+api_pwrite (struct nbd_handle *h, const void *buf, size_t count,
+            uint64_t offset, uint32_t flags)
+{
+  return RUN (.type = NBD_CMD_WRITE, .flags = flags, .offset = offset,
+              .count = count, .payload = buf);
+}
+
+int64_t
+api_aio_flush (struct nbd_handle *h, nbd_completion_callback *completion,
+               uint32_t flags)
+{
+  return SUBMIT (.type = NBD_CMD_FLUSH, .flags = flags,
+                 .completion = completion);
+}
+
+int
+api_flush (struct nbd_handle *h, uint32_t flags)
+{
+  return RUN (.type = NBD_CMD_FLUSH, .flags = flags);
+}
+
+/* The commands that name a range and nothing else differ in their type. */
+#define RANGE_COMMAND(name, command)                                    \
+  int64_t                                                               \
+  api_aio_##name (struct nbd_handle *h, uint64_t count, uint64_t offset, \
+                  nbd_completion_callback *completion, uint32_t flags)  \
+  {                                                                     \
+    return SUBMIT (.type = command, .flags = flags, .offset = offset,   \
+                   .count = count, .completion = completion);           \
+  }                                                                     \
+                                                                        \
+  int                                                                   \
+  api_##name (struct nbd_handle *h, uint64_t count, uint64_t offset,    \
+              uint32_t flags)                                           \
+  {                                                                     \
+    return RUN (.type = command, .flags = flags, .offset = offset,      \
+                .count = count);                                        \
+  }
+
+RANGE_COMMAND (trim, NBD_CMD_TRIM)
+RANGE_COMMAND (cache, NBD_CMD_CACHE)
+RANGE_COMMAND (zero, NBD_CMD_WRITE_ZEROES)
+
+int64_t
+api_aio_block_status (struct nbd_handle *h, uint64_t count, uint64_t offset,
+                      nbd_extent_callback *extent,
+                      nbd_completion_callback *completion, uint32_t flags)
+{
+  return SUBMIT (.type = NBD_CMD_BLOCK_STATUS, .flags = flags,
+                 .offset = offset, .count = count, .extent = extent,
+                 .completion = completion);
+}
+
+int
+api_block_status (struct nbd_handle *h, uint64_t count, uint64_t offset,
+                  nbd_extent_callback *extent, uint32_t flags)
+{
+  return RUN (.type = NBD_CMD_BLOCK_STATUS, .flags = flags, .offset = offset,
+              .count = count, .extent = extent);
+}
+
+int64_t
+api_aio_block_status_64 (struct nbd_handle *h, uint64_t count, uint64_t offset,
+                         nbd_extent64_callback *extent64,
+                         nbd_completion_callback *completion, uint32_t flags)
+{
+  return SUBMIT (.type = NBD_CMD_BLOCK_STATUS, .flags = flags,
+                 .offset = offset, .count = count, .extent64 = extent64,
+                 .completion = completion);
+}
+
+int
+api_block_status_64 (struct nbd_handle *h, uint64_t count, uint64_t offset,
+                     nbd_extent64_callback *extent64, uint32_t flags)
+{
+  return RUN (.type = NBD_CMD_BLOCK_STATUS, .flags = flags, .offset = offset,
+              .count = count, .extent64 = extent64);
+}
+
+int64_t
+api_aio_block_status_filter (struct nbd_handle *h, uint64_t count,
+                             uint64_t offset, char **contexts,
+                             nbd_extent64_callback *extent64,
+                             nbd_completion_callback *completion,
+                             uint32_t flags)
+{
+  return SUBMIT (.type = NBD_CMD_BLOCK_STATUS, .flags = flags,
+                 .offset = offset, .count = count, .contexts = contexts,
+                 .extent64 = extent64, .completion = completion);
+}
+
+int
+api_block_status_filter (struct nbd_handle *h, uint64_t count, uint64_t offset,
+                         char **contexts, nbd_extent64_callback *extent64,
+                         uint32_t flags)
+{
+  return RUN (.type = NBD_CMD_BLOCK_STATUS, .flags = flags, .offset = offset,
+              .count = count, .contexts = contexts, .extent64 = extent64);
+}
+
+/* Disconnecting.  NBD_CMD_DISC has no reply: the server closes. */
+
+int
+api_aio_disconnect (struct nbd_handle *h, uint32_t flags)
+{
+  uint8_t header[32];
+  struct writer w = writer_init (header, sizeof header);
+
+  if (h->disconnecting) {
+    error_set (h, EINVAL, "cannot request more commands after NBD_CMD_DISC");
+    return -1;
+  }
+  write_u32 (&w, h->extended_headers ? NBD_EXTENDED_REQUEST_MAGIC
+             : NBD_REQUEST_MAGIC);
+  write_u16 (&w, flags);
+  write_u16 (&w, NBD_CMD_DISC);
+  write_u64 (&w, ++h->commands.last_cookie);
+  write_u64 (&w, 0);
+  write_uint (&w, 0, h->extended_headers ? 8 : 4);
+  if (queue_push (h, header, w.n) == -1) {
+    error_set (h, errno, "malloc");
+    return -1;
+  }
+  h->disconnecting = true;
+  h->stats.chunks_sent++;
+  transport_send (h);
+  return 0;
+}
+
+static bool
+has_ended (struct nbd_handle *h, const void *arg)
+{
+  (void) arg;
+  return handle_phase (h) & (PHASE_CLOSED | PHASE_DEAD);
+}
+
+int
+api_shutdown (struct nbd_handle *h, uint32_t flags)
+{
+  if (handle_phase (h) == PHASE_NEGOTIATING)
+    return api_aio_opt_abort (h);
+  if (flags & LIBNBD_SHUTDOWN_ABANDON_PENDING)
+    queue_abandon (h);
+  if (!h->disconnecting && api_aio_disconnect (h, 0) == -1)
+    return -1;
+  if (transport_wait (h, has_ended, NULL) == 0)
+    return 0;
+  /* A server that breaks off instead of closing is gone all the same. */
+  return nbd_get_errno () == EPIPE || nbd_get_errno () == ECONNRESET ? 0 : -1;
+}

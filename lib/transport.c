@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The only code that sends and receives.  The socket may be in blocking mode:
+ * each call says itself whether it may sleep.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* Segments that leave in one call. */
+#define MAX_IOV 64
+
+static ssize_t
+socket_receive (struct nbd_handle *h, struct iovec *iov, int n, bool wait)
+{
+  struct msghdr msg = { .msg_iov = iov, .msg_iovlen = n };
+
+  return recvmsg (h->fd, &msg, wait ? 0 : MSG_DONTWAIT);
+}
+
+static ssize_t
+socket_send (struct nbd_handle *h, struct iovec *iov, int n)
+{
+  struct msghdr msg = { .msg_iov = iov, .msg_iovlen = n };
+
+  return sendmsg (h->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void
+socket_close (struct nbd_handle *h)
+{
+  close (h->fd);
+  h->fd = -1;
+}
+
+const struct transport socket_transport = {
+  .name = "socket",
+  .receive = socket_receive,
+  .send = socket_send,
+  .close = socket_close,
+};
+
+static bool
+would_block (int errnum)
+{
+  return errnum == EAGAIN || errnum == EWOULDBLOCK;
+}
+
+int
+transport_receive (struct nbd_handle *h, bool wait)
+{
+  for (;;) {
+    struct iovec iov[2];
+    int n = engine_room (h, iov);
+    size_t room = 0;
+    ssize_t r;
+
+    if (n == 0)
+      break;
+    for (int i = 0; i < n; i++)
+      room += iov[i].iov_len;
+    r = h->transport->receive (h, iov, n, wait);
+    if (r == -1 && errno == EINTR)
+      continue;
+    if (r == -1 && would_block (errno)) {
+      if (!wait)
+        break;
+      /* Somebody who shares the socket made it non-blocking. */
+      poll (&(struct pollfd) { .fd = h->fd, .events = POLLIN }, 1, -1);
+      continue;
+    }
+    if (r == -1)
+      fail (h, errno, "recv");
+    else if (r == 0)
+      engine_eof (h);
+    else {
+      engine_received (h, r);
+      /* Less than there was room for: nothing more has arrived. */
+      if ((size_t) r == room) {
+        wait = false;
+        continue;
+      }
+    }
+    break;
+  }
+  return h->state == STATE_DEAD ? -1 : 0;
+}
+
+int
+transport_send (struct nbd_handle *h)
+{
+  while (h->queue.count > 0) {
+    struct iovec iov[MAX_IOV];
+    int n = queue_peek (h, iov, MAX_IOV);
+    size_t length = 0;
+    ssize_t r;
+
+    for (int i = 0; i < n; i++)
+      length += iov[i].iov_len;
+    r = h->transport->send (h, iov, n);
+    if (r == -1 && errno == EINTR)
+      continue;
+    if (r == -1)
+      return would_block (errno) ? 0 : -1;
+    queue_sent (h, r);
+    if ((size_t) r < length)
+      return 0;
+  }
+  return 0;
+}
+
+/* Use both directions as far as they go without sleeping.  A server that closes
+ * the connection may have replied before that, so what can be received counts
+ * before a failure to send.
+ */
+static int
+move (struct nbd_handle *h, bool readable)
+{
+  int errnum = 0;
+
+  if (h->state == STATE_CONNECT) {
+    connect_progress (h);
+    return h->state == STATE_DEAD ? -1 : 0;
+  }
+  if (readable && transport_receive (h, false) == -1)
+    return -1;
+  if (h->queue.count > 0 && transport_send (h) == -1)
+    errnum = errno;
+  if (errnum && transport_receive (h, false) == 0)
+    fail (h, errnum, "send");
+  return h->state == STATE_DEAD ? -1 : 0;
+}
+
+/* The events that poll (2) is to wait for. */
+static short
+wanted_events (const struct nbd_handle *h)
+{
+  unsigned direction = engine_direction (h);
+  short events = 0;
+
+  if (direction & LIBNBD_AIO_DIRECTION_READ)
+    events |= POLLIN;
+  if (direction & LIBNBD_AIO_DIRECTION_WRITE)
+    events |= POLLOUT;
+  return events;
+}
+
+static int64_t
+milliseconds (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* poll (2) that signals do not end. */
+static int
+poll_until (struct pollfd *fds, nfds_t n, int timeout)
+{
+  int64_t end = timeout > 0 ? milliseconds () + timeout : 0;
+  int r;
+
+  while ((r = poll (fds, n, timeout)) == -1 && errno == EINTR)
+    if (timeout > 0) {
+      int64_t left = end - milliseconds ();
+
+      timeout = left > 0 ? left : 0;
+    }
+  return r;
+}
+
+int
+transport_poll (struct nbd_handle *h, int extra_fd, int timeout)
+{
+  struct pollfd fds[2] = {
+    { .fd = h->fd, .events = wanted_events (h) },
+    { .fd = extra_fd, .events = POLLIN },
+  };
+  int r;
+
+  if (fds[0].events == 0) {
+    error_set (h, EINVAL, "nothing to poll for in state %s",
+               state_rows[h->state].name);
+    return -1;
+  }
+  r = poll_until (fds, extra_fd == -1 ? 1 : 2, timeout);
+  if (r == -1) {
+    error_set (h, errno, "poll");
+    return -1;
+  }
+  if (r == 0)
+    return 0;
+  if (fds[0].revents && move (h, fds[0].revents & ~POLLOUT) == -1)
+    return -1;
+  return 1;
+}
+
+int
+transport_wait (struct nbd_handle *h,
+                bool (*done) (struct nbd_handle *h, const void *arg),
+                const void *arg)
+{
+  while (!done (h, arg)) {
+    int r;
+
+    /* With nothing to send there is one thing to wait for, so that sleeping in
+     * the receive itself saves a call of poll.
+     */
+    if (engine_direction (h) == LIBNBD_AIO_DIRECTION_READ) {
+      r = transport_receive (h, true);
+      if (r == 0 && h->queue.count > 0)
+        r = move (h, false);
+    }
+    else
+      r = transport_poll (h, -1, -1);
+    if (r == -1)
+      return -1;
+  }
+  return 0;
+}
+
+void
+transport_close (struct nbd_handle *h)
+{
+  if (h->transport)
+    h->transport->close (h);
+  else if (h->fd >= 0)
+    close (h->fd);
+  h->transport = NULL;
+  h->fd = -1;
+}
+
+/* The loop of the program saw an event. */
+static int
+notify (struct nbd_handle *h, unsigned direction)
+{
+  if (!(engine_direction (h) & direction)) {
+    error_set (h, EINVAL, "not waiting to %s in state %s",
+               direction == LIBNBD_AIO_DIRECTION_READ ? "read" : "write",
+               state_rows[h->state].name);
+    return -1;
+  }
+  return move (h, direction == LIBNBD_AIO_DIRECTION_READ);
+}
+
+int
+api_aio_notify_read (struct nbd_handle *h)
+{
+  return notify (h, LIBNBD_AIO_DIRECTION_READ);
+}
+
+int
+api_aio_notify_write (struct nbd_handle *h)
+{
+  return notify (h, LIBNBD_AIO_DIRECTION_WRITE);
+}
+
+int
+api_poll (struct nbd_handle *h, int timeout)
+{
+  return transport_poll (h, -1, timeout);
+}
+
+int
+api_poll2 (struct nbd_handle *h, int fd, int timeout)
+{
+  return transport_poll (h, fd, timeout);
+}
