@@ -323,11 +323,6 @@ struct way {
   size_t cut;                   /* give this many bytes, then the rest */
 };
 
-/* What must be the same however it was played. */
-struct ending {
-  char *text;
-};
-
 static void
 saw_state (struct play *p)
 {
@@ -384,28 +379,30 @@ length_of (const char *text)
   return b.n;
 }
 
-static char *
-describe (struct play *p)
-{
-  char *text;
-  const char *got = p->error;
-
-  if (asprintf (&text,
-                "state %s, error %s, log %s, in flight %zu, received %" PRIu64
-                "/%" PRIu64 ", sent %" PRIu64 "/%" PRIu64,
-                state_rows[p->h->state].name, *got ? got : "none", p->log,
-                p->h->commands.nr_in_flight, p->h->stats.bytes_received,
-                p->h->stats.chunks_received, p->h->stats.bytes_sent,
-                p->h->stats.chunks_sent) == -1)
-    abort ();
-  return text;
-}
-
-/* Give up on a part that the client does not ask for any more. */
+/* Whether the client takes no more. */
 static bool
 ended (const struct play *p)
 {
   return p->h->state == STATE_DEAD || p->h->state == STATE_CLOSED;
+}
+
+/* What must be the same however a dialogue was played.  How many bytes the
+ * client had received when it died is a matter of the way.
+ */
+static char *
+describe (struct play *p)
+{
+  const struct statistics *stats = &p->h->stats;
+  char *text;
+
+  if (asprintf (&text, "state %s, log %s, in flight %zu, received %" PRIu64
+                "/%" PRIu64 ", sent %" PRIu64 "/%" PRIu64,
+                state_rows[p->h->state].name, p->log,
+                p->h->commands.nr_in_flight,
+                ended (p) ? 0 : stats->bytes_received, stats->chunks_received,
+                stats->bytes_sent, stats->chunks_sent) == -1)
+    abort ();
+  return text;
 }
 
 /* Compare what the client sent with the CLIENT steps. */

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "dialogue.h"
+
+const struct dialogue option_dialogues[] = {
+  { 0 }
+};

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+# The engine in memory: linked with the hidden symbols in reach.
+
+unit_cppflags = $(AM_CPPFLAGS) -I$(top_builddir)/lib -I$(top_srcdir)/lib \
+	-I$(top_srcdir)/tests -I$(top_srcdir)/tests/unit
+unit_ldadd = tests/libtap.la lib/libengine.la
+
+check_PROGRAMS += tests/unit/test-dialogues
+TESTS += tests/unit/test-dialogues
+tests_unit_test_dialogues_SOURCES = \
+	tests/unit/dialogue.c \
+	tests/unit/dialogue.h \
+	tests/unit/dialogues-broken.c \
+	tests/unit/dialogues-extended.c \
+	tests/unit/dialogues-handshake.c \
+	tests/unit/dialogues-option.c \
+	tests/unit/dialogues-simple.c \
+	tests/unit/dialogues-structured.c \
+	tests/unit/test-dialogues.c
+tests_unit_test_dialogues_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_dialogues_LDADD = $(unit_ldadd)
+
+EXTRA_DIST += tests/unit/local.mk
