@@ -411,7 +411,8 @@ compare_output (struct play *p, const struct bytes *want)
 {
   size_t n = MIN (want->n, p->output_length), i;
 
-  if (want->n == p->output_length && memcmp (want->p, p->output, n) == 0)
+  if (want->n == p->output_length &&
+      (n == 0 || memcmp (want->p, p->output, n) == 0))
     return true;
   for (i = 0; i < n && want->p[i] == p->output[i]; i++)
     ;
