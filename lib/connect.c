@@ -115,6 +115,10 @@ int
 api_aio_connect (struct nbd_handle *h, const struct sockaddr *addr,
                  socklen_t addrlen)
 {
+  if (addrlen < sizeof addr->sa_family) {
+    error_set (h, EINVAL, "addrlen is too short");
+    return -1;
+  }
   return connect_address (h, addr, addrlen);
 }
 

@@ -93,7 +93,8 @@ struct segment {
   const uint8_t *p;
   size_t n;
   void *owned;                  /* freed when sent */
-  struct command *command;      /* the last byte of its request */
+  struct command *command;      /* whose request it is part of */
+  bool last;                    /* the end of the request */
 };
 
 struct queue {
@@ -120,7 +121,8 @@ struct command {
   uint64_t cookie;
   uint64_t offset, count;
   uint16_t type, flags;
-  bool sent;                    /* no byte of it is queued any more */
+  bool begun;                   /* some byte of it has left */
+  bool sent;                    /* its last byte has left */
   bool replied;                 /* no more of the reply will come */
   bool done;                    /* completed, and not yet retired */
   bool wide;                    /* block status: the 64 bit callback is set */

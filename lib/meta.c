@@ -84,7 +84,7 @@ api_add_meta_context (struct nbd_handle *h, const char *name)
   char **items, *copy;
 
   if (strlen (name) > NBD_MAX_STRING) {
-    error_set (h, ENAMETOOLONG, "request too long for NBD protocol");
+    error_set (h, ENAMETOOLONG, "meta context name too long for NBD protocol");
     return -1;
   }
   items = realloc (list->items, (list->count + 1) * sizeof *items);

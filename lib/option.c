@@ -649,7 +649,7 @@ copy_queries (struct nbd_handle *h, char **queries)
 
   while (queries[n]) {
     if (strlen (queries[n]) > NBD_MAX_STRING) {
-      error_set (h, ENAMETOOLONG, "request too long for NBD protocol");
+      error_set (h, ENAMETOOLONG, "meta context name too long for NBD protocol");
       return -1;
     }
     n++;

@@ -72,10 +72,10 @@ queue_push_command (struct nbd_handle *h, struct command *cmd,
   if (reserve (h, 2) == -1)
     return -1;
   push (h, (struct segment) { .p = cmd->header, .n = header_length,
-                              .command = payload_length ? NULL : cmd });
+                              .command = cmd, .last = payload_length == 0 });
   if (payload_length)
     push (h, (struct segment) { .p = payload, .n = payload_length,
-                                .command = cmd });
+                                .command = cmd, .last = true });
   return 0;
 }
 
@@ -101,7 +101,7 @@ pop (struct nbd_handle *h)
   h->queue.head = (h->queue.head + 1) & (h->queue.size - 1);
   h->queue.count--;
   free (s.owned);
-  if (s.command)
+  if (s.last)
     command_sent (h, s.command);
 }
 
@@ -112,6 +112,10 @@ queue_sent (struct nbd_handle *h, size_t n)
   while (h->queue.count > 0) {
     struct segment *s = segment_at (h, 0);
 
+    if (n == 0)
+      return;
+    if (s->command)
+      s->command->begun = true;
     if (n < s->n) {
       s->p += n;
       s->n -= n;
@@ -140,38 +144,27 @@ queue_free (struct nbd_handle *h)
   h->queue = (struct queue) { 0 };
 }
 
-/* How many segments at the head must leave because something before them in
- * their message has left.
+/* What has begun to leave, and messages that belong to no command, must leave;
+ * it is all at the head.
  */
-static size_t
-begun (const struct nbd_handle *h)
+static bool
+must_leave (const struct segment *s)
 {
-  const struct queue *q = &h->queue;
-  const uint8_t *start = q->count > 0 ? segment_at (h, 0)->p : NULL;
-  size_t n = 0;
-
-  while (n < q->count && segment_at (h, n)->owned)
-    n++;
-  if (n > 0)
-    return n;
-  while (n < q->count && segment_at (h, n)->command == NULL)
-    n++;
-  if (n == q->count || segment_at (h, n)->command->header == start)
-    return 0;
-  return n + 1;
+  return s->command == NULL || s->command->begun;
 }
 
 void
 queue_abandon (struct nbd_handle *h)
 {
-  size_t kept = begun (h), count = h->queue.count;
+  size_t kept = 0, count = h->queue.count;
 
-  h->queue.count = kept;
+  while (kept < count && must_leave (segment_at (h, kept)))
+    kept++;
+  h->queue.count = kept;        /* before any completion runs */
   for (size_t i = kept; i < count; i++) {
     struct segment s = *segment_at (h, i);
 
-    free (s.owned);
-    if (s.command)
+    if (s.last)
       command_abort (h, s.command, ENOTCONN);
   }
 }

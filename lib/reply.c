@@ -310,20 +310,31 @@ is_too_long (const struct command *cmd, uint64_t length)
   return length > most;
 }
 
+/* The command that a reply is about; NULL after fail (). */
+static struct command *
+find_awaited (struct nbd_handle *h, uint64_t cookie)
+{
+  struct command *cmd = command_find (h, cookie);
+
+  h->stats.chunks_received++;
+  if (cmd == NULL || cmd->replied || !cmd->begun) {
+    fail (h, EPROTO, "no matching cookie found for server reply: %llu is not "
+          "in flight", (unsigned long long) cookie);
+    return NULL;
+  }
+  h->reply.command = cmd;
+  return cmd;
+}
+
 /* The header of a chunk is complete. */
 static void
 chunk_begin (struct nbd_handle *h, uint64_t cookie, uint64_t length)
 {
-  struct command *cmd = command_find (h, cookie);
+  struct command *cmd = find_awaited (h, cookie);
   uint64_t most;
 
-  h->stats.chunks_received++;
-  if (cmd == NULL || cmd->done || cmd->replied) {
-    fail (h, EPROTO, "server sent a chunk for cookie %llu, which is not in "
-          "flight", (unsigned long long) cookie);
+  if (cmd == NULL)
     return;
-  }
-  h->reply.command = cmd;
   h->reply.left = length;
   most = MIN (cmd->count, UINT32_MAX / 4) * 2 + h->meta.count + SPARE_CHUNKS;
   if (is_too_long (cmd, length)) {
@@ -333,6 +344,10 @@ chunk_begin (struct nbd_handle *h, uint64_t cookie, uint64_t length)
   }
   if (++cmd->chunks > most) {
     fail (h, EPROTO, "server sent too many chunks in one reply");
+    return;
+  }
+  if (h->extended_headers && h->reply.offset != cmd->offset) {
+    skip_invalid (h, "its offset is not that of the request");
     return;
   }
   if (h->reply.type & NBD_REPLY_TYPE_ERR_BIT) {
@@ -357,15 +372,10 @@ simple_reply (struct nbd_handle *h, struct reader *r)
 {
   uint32_t error = read_u32 (r);
   uint64_t cookie = read_u64 (r);
-  struct command *cmd = command_find (h, cookie);
+  struct command *cmd = find_awaited (h, cookie);
 
-  h->stats.chunks_received++;
-  if (cmd == NULL || cmd->done || cmd->replied) {
-    fail (h, EPROTO, "server replied to cookie %llu, which is not in flight",
-          (unsigned long long) cookie);
+  if (cmd == NULL)
     return;
-  }
-  h->reply.command = cmd;
   command_error (cmd, errno_of (error));
   if (cmd->type == NBD_CMD_READ && h->structured_replies && error == 0)
     /* Whether data follows is anybody's guess. */
@@ -389,21 +399,14 @@ void
 reply_header (struct nbd_handle *h, struct reader *r)
 {
   uint32_t magic = read_u32 (r);
-  uint64_t cookie, offset, length;
-  struct command *cmd;
+  uint64_t cookie;
 
   if (h->extended_headers && magic == NBD_EXTENDED_REPLY_MAGIC) {
     h->reply.flags = read_u16 (r);
     h->reply.type = read_u16 (r);
     cookie = read_u64 (r);
-    offset = read_u64 (r);
-    length = read_u64 (r);
-    cmd = command_find (h, cookie);
-    if (cmd && cmd->offset != offset)
-      /* Named in the debug trace only: the cookie is what counts. */
-      debug (h, "server replied with offset %llu instead of %llu",
-             (unsigned long long) offset, (unsigned long long) cmd->offset);
-    chunk_begin (h, cookie, length);
+    h->reply.offset = read_u64 (r);
+    chunk_begin (h, cookie, read_u64 (r));
   }
   else if (!h->extended_headers && magic == NBD_SIMPLE_REPLY_MAGIC)
     simple_reply (h, r);

@@ -16,6 +16,7 @@
 #include "tap.h"
 
 bool states_reached[NR_STATES];
+bool transitions_seen[NR_STATES][NR_STATES];
 
 /* Bytes as text. */
 
@@ -313,12 +314,48 @@ log_context (struct play *p)
                                   free_logger };
 }
 
+/* Which state follows which, from the trace. */
+static enum state
+find_state (const char *name, size_t n)
+{
+  for (size_t i = 0; i < NR_STATES; i++)
+    if (strlen (state_rows[i].name) == n &&
+        memcmp (state_rows[i].name, name, n) == 0)
+      return i;
+  abort ();
+}
+
+static int
+trace_cb (void *vp, const char *context, const char *msg)
+{
+  static const char state[] = "state: ", arrow[] = " -> ";
+  const char *to;
+
+  (void) vp;
+  (void) context;
+  if (strncmp (msg, state, strlen (state)) == 0) {
+    msg += strlen (state);
+    to = strstr (msg, arrow);
+    transitions_seen[find_state (msg, to - msg)]
+      [find_state (to + strlen (arrow), strlen (to + strlen (arrow)))] = true;
+  }
+  return 0;
+}
+
+void
+trace_transitions (struct nbd_handle *h)
+{
+  nbd_set_debug_callback (h, (nbd_debug_callback) { .callback = trace_cb });
+  nbd_set_debug (h, true);
+}
+
 /* Playing. */
 
 /* How a dialogue is played. */
 struct way {
   const char *name;
   bool natural;                 /* the server waits for what it is asked */
+  bool traced;
   size_t receive_limit, send_limit;
   size_t cut;                   /* give this many bytes, then the rest */
 };
@@ -460,6 +497,8 @@ play_once (const struct dialogue *d, const struct way *way, char **ending)
   p->h = nbd_create ();
   if (p->h == NULL)
     abort ();
+  if (way->traced)
+    trace_transitions (p->h);
   if (d->setup)
     d->setup (p->h);
   p->h->transport = &memory_transport;
@@ -559,7 +598,7 @@ void
 play_dialogue (const struct dialogue *d)
 {
   static const struct way ways[] = {
-    { .name = "in order", .natural = true },
+    { .name = "in order", .natural = true, .traced = true },
     { .name = "all at once" },
     { .name = "byte by byte", .receive_limit = 1 },
     { .name = "byte by byte in order", .natural = true, .receive_limit = 1 },

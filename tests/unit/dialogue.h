@@ -106,6 +106,10 @@ void play_dialogue (const struct dialogue *d);
 /* The states that any playing has been in. */
 extern bool states_reached[NR_STATES];
 
+/* Which state was seen to follow which, on handles that are traced. */
+void trace_transitions (struct nbd_handle *h);
+extern bool transitions_seen[NR_STATES][NR_STATES];
+
 /* The dialogues, by file. */
 extern const struct dialogue handshake_dialogues[], option_dialogues[],
   simple_dialogues[], structured_dialogues[], extended_dialogues[],

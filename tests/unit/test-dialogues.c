@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <netinet/in.h>
 #include <unistd.h>
 
@@ -16,8 +17,8 @@ static const struct dialogue *const groups[] = {
   structured_dialogues, extended_dialogues, broken_dialogues,
 };
 
-/* Connecting is about a real socket: to a port of this machine on which nobody
- * listens any more.
+/* Connecting is about real sockets: to a port of this machine on which nobody
+ * listens yet, then to the same when somebody does.
  */
 static void
 reach_connect (void)
@@ -33,6 +34,7 @@ reach_connect (void)
     perror ("bind");
     return;
   }
+  trace_transitions (h);
   is_int (nbd_aio_connect (h, (struct sockaddr *) &addr, len), 0,
           "a connection is begun");
   is_int (nbd_aio_get_direction (h), LIBNBD_AIO_DIRECTION_WRITE,
@@ -43,7 +45,70 @@ reach_connect (void)
   is_int (nbd_get_errno (), ECONNREFUSED, "with the error of connect (2)");
   is_int (nbd_aio_is_dead (h), 1, "and the handle is dead");
   nbd_close (h);
+
+  h = nbd_create ();
+  trace_transitions (h);
+  if (listen (fd, 1) == -1)
+    perror ("listen");
+  is_int (nbd_aio_connect (h, (struct sockaddr *) &addr, len), 0,
+          "a connection is begun to a port that listens");
+  is_int (nbd_poll (h, -1), 1, "it is made");
+  is_int (nbd_aio_get_direction (h), LIBNBD_AIO_DIRECTION_READ,
+          "and the greeting is waited for");
+  nbd_close (h);
   close (fd);
+}
+
+/* The transitions as a Mermaid diagram.  DEAD, which every state can lead to, is
+ * left out.
+ */
+static char *
+graph (void)
+{
+  char *text = NULL;
+  size_t size;
+  FILE *fp = open_memstream (&text, &size);
+
+  fprintf (fp, "```mermaid\nstateDiagram-v2\n");
+  for (size_t i = 0; i < NR_STATES; i++)
+    for (size_t j = 0; j < NR_STATES; j++)
+      if (transitions_seen[i][j] && j != STATE_DEAD)
+        fprintf (fp, "  %s --> %s\n", state_rows[i].name, state_rows[j].name);
+  fprintf (fp, "```\n");
+  fclose (fp);
+  return text;
+}
+
+static char *
+read_file (const char *name)
+{
+  FILE *fp = fopen (name, "r");
+  char *text = calloc (1, 65536);
+
+  if (fp == NULL || text == NULL || fread (text, 1, 65535, fp) == 0)
+    perror (name);
+  if (fp)
+    fclose (fp);
+  return text;
+}
+
+/* The diagram in the documentation is the one that was seen. */
+static void
+compare_graph (void)
+{
+  const char *srcdir = getenv ("srcdir");
+  char *name, *doc, *seen = graph ();
+
+  if (asprintf (&name, "%s/docs/internals/engine.md", srcdir ? srcdir : ".")
+      == -1)
+    abort ();
+  doc = read_file (name);
+  if (!ok (strstr (doc, seen) != NULL, "docs/internals/engine.md shows the "
+           "transitions that were seen"))
+    fprintf (stderr, "%s", seen);
+  free (name);
+  free (doc);
+  free (seen);
 }
 
 int
@@ -56,5 +121,6 @@ main (void)
       play_dialogue (d);
   for (size_t i = 0; i < NR_STATES; i++)
     ok (states_reached[i], "state %s is reached", state_rows[i].name);
+  compare_graph ();
   return tap_end ();
 }
