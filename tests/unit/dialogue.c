@@ -16,7 +16,13 @@
 #include "tap.h"
 
 bool states_reached[NR_STATES];
+unsigned failing_allocation;
 bool transitions_seen[NR_STATES][NR_STATES];
+
+const struct dialogue *const dialogue_groups[NR_GROUPS] = {
+  handshake_dialogues, option_dialogues, simple_dialogues,
+  structured_dialogues, extended_dialogues, broken_dialogues,
+};
 
 /* Bytes as text. */
 
@@ -103,6 +109,16 @@ append_text (struct bytes *b, const char *s)
   }
 }
 
+/* What the player allocates does not count. */
+static unsigned
+suspend_failing (void)
+{
+  unsigned failing = failing_allocation;
+
+  failing_allocation = 0;
+  return failing;
+}
+
 /* The transport. */
 
 static ssize_t
@@ -133,10 +149,12 @@ static ssize_t
 memory_send (struct nbd_handle *h, struct iovec *iov, int n)
 {
   struct play *p = h->transport_data;
+  unsigned failing = suspend_failing ();
   struct bytes b = { p->output, p->output_length, p->output_size };
   size_t limit = p->send_limit ? p->send_limit : SIZE_MAX, done = 0;
 
   if (p->send_blocked) {
+    failing_allocation = failing;
     errno = EAGAIN;
     return -1;
   }
@@ -151,6 +169,7 @@ memory_send (struct nbd_handle *h, struct iovec *iov, int n)
   p->output_size = b.size;
   if (p->send_limit)
     p->send_blocked = true;     /* until the next notification */
+  failing_allocation = failing;
   return done;
 }
 
@@ -184,16 +203,20 @@ play_log (struct play *p, const char *fmt, ...)
 struct logger {
   struct play *play;
   const char *name;
+  unsigned completed;
 };
 
 static void *
 logger (struct play *p, const char *name)
 {
+  unsigned failing = suspend_failing ();
   struct logger *l = malloc (sizeof *l);
 
   if (l == NULL)
     abort ();
-  *l = (struct logger) { p, name };
+  *l = (struct logger) { .play = p, .name = name };
+  p->loggers++;
+  failing_allocation = failing;
   return l;
 }
 
@@ -203,6 +226,7 @@ free_logger (void *vp)
   struct logger *l = vp;
 
   play_log (l->play, "free %s; ", l->name);
+  l->play->loggers--;
   free (l);
 }
 
@@ -211,6 +235,8 @@ completion_cb (void *vp, int *error)
 {
   struct logger *l = vp;
 
+  if (l->completed++ > 0)
+    play_log (l->play, "completed again: ");
   play_log (l->play, "done %s %d; ", l->name, *error);
   return 0;
 }
@@ -409,10 +435,12 @@ offer (struct play *p, const struct way *way, size_t n, size_t *offered)
 static size_t
 length_of (const char *text)
 {
+  unsigned failing = suspend_failing ();
   struct bytes b = { 0 };
 
   append_text (&b, text);
   free (b.p);
+  failing_allocation = failing;
   return b.n;
 }
 
@@ -473,42 +501,59 @@ error_text (const char *error)
   return colon ? colon + 2 : error;
 }
 
-static bool
-play_once (const struct dialogue *d, const struct way *way, char **ending)
+static struct play *
+begin_play (const struct dialogue *d, const struct way *way)
 {
   struct play *p = calloc (1, sizeof *p);
-  struct bytes input = { 0 }, want = { 0 };
-  size_t offered = 0;
-  bool good = true;
+  struct bytes input = { 0 };
 
   if (p == NULL)
     abort ();
-  for (const struct step *s = d->steps; s->kind != STEP_END; s++) {
+  for (const struct step *s = d->steps; s->kind != STEP_END; s++)
     if (s->kind == STEP_SERVER)
       append_text (&input, s->bytes);
-    if (s->kind == STEP_CLIENT)
-      append_text (&want, s->bytes);
-  }
   p->dialogue = d;
   p->input = input.p;
   p->input_length = input.n;
   p->receive_limit = way->receive_limit;
   p->send_limit = way->send_limit;
+  return p;
+}
+
+static void
+end_play (struct play *p)
+{
+  free (p->output);
+  free (p->input);
+  free (p);
+}
+
+/* A handle that is connected to the play; NULL if it cannot be created. */
+static struct nbd_handle *
+connect_play (struct play *p, const struct way *way)
+{
   p->h = nbd_create ();
   if (p->h == NULL)
-    abort ();
+    return NULL;
   if (way->traced)
     trace_transitions (p->h);
-  if (d->setup)
-    d->setup (p->h);
+  if (p->dialogue->setup)
+    p->dialogue->setup (p->h);
   p->h->transport = &memory_transport;
   p->h->transport_data = p;
   expect (p->h, STATE_MAGIC, NULL, 0);
   engine_publish (p->h);
   saw_state (p);
+  return p->h;
+}
 
-  for (const struct step *s = d->steps; s->kind != STEP_END; ) {
-    const struct step *t = s;
+static void
+play_steps (struct play *p, const struct way *way)
+{
+  const struct step *s = p->dialogue->steps;
+  size_t offered = 0;
+
+  while (s->kind != STEP_END) {
     size_t n = 0;
 
     switch (s->kind) {
@@ -525,22 +570,34 @@ play_once (const struct dialogue *d, const struct way *way, char **ending)
       /* All that the server says up to the next call; in the natural order only
        * up to the next question.
        */
-      for (; t->kind == STEP_SERVER || t->kind == STEP_CLIENT; t++) {
-        if (t->kind == STEP_SERVER)
-          n += length_of (t->bytes);
-        if (way->natural && t->kind == STEP_SERVER &&
-            t[1].kind == STEP_CLIENT) {
-          t++;
+      while (s->kind == STEP_SERVER || s->kind == STEP_CLIENT) {
+        bool asked = s->kind == STEP_SERVER && s[1].kind == STEP_CLIENT;
+
+        if (s->kind == STEP_SERVER)
+          n += length_of (s->bytes);
+        s++;
+        if (way->natural && asked)
           break;
-        }
       }
       offer (p, way, n, &offered);
-      s = t;
     }
   }
+}
 
+/* Whether the end is the one that the dialogue says. */
+static bool
+check_ending (struct play *p)
+{
+  const struct dialogue *d = p->dialogue;
+  struct bytes want = { 0 };
+  bool good = true;
+
+  for (const struct step *s = d->steps; s->kind != STEP_END; s++)
+    if (s->kind == STEP_CLIENT)
+      append_text (&want, s->bytes);
   if (!compare_output (p, &want))
     good = false;
+  free (want.p);
   if (strcmp (state_rows[p->h->state].name, d->state) != 0) {
     note ("the state is %s instead of %s", state_rows[p->h->state].name,
           d->state);
@@ -562,6 +619,19 @@ play_once (const struct dialogue *d, const struct way *way, char **ending)
     note ("this does not hold: %s", p->problem);
     good = false;
   }
+  return good;
+}
+
+static bool
+play_once (const struct dialogue *d, const struct way *way, char **ending)
+{
+  struct play *p = begin_play (d, way);
+  bool good;
+
+  if (connect_play (p, way) == NULL)
+    abort ();
+  play_steps (p, way);
+  good = check_ending (p);
   *ending = describe (p);
   /* What is freed at the end belongs to the log. */
   nbd_close (p->h);
@@ -570,11 +640,33 @@ play_once (const struct dialogue *d, const struct way *way, char **ending)
     note ("wanted: '%s'", d->log ? d->log : "");
     good = false;
   }
-  free (p->output);
-  free (input.p);
-  free (want.p);
-  free (p);
+  if (p->loggers != 0) {
+    note ("%d callbacks were not freed once", p->loggers);
+    good = false;
+  }
+  end_play (p);
   return good;
+}
+
+bool
+play_failing (const struct dialogue *d, unsigned n, bool *good)
+{
+  static const struct way way = { .name = "failing", .natural = true };
+  struct play *p = begin_play (d, &way);
+  bool reached;
+
+  failing_allocation = n;
+  if (connect_play (p, &way) != NULL)
+    play_steps (p, &way);
+  reached = failing_allocation == 0;
+  failing_allocation = 0;
+  nbd_close (p->h);
+  *good = p->loggers == 0 && strstr (p->log, "completed again") == NULL;
+  if (!*good)
+    note ("allocation %u: %d callbacks were not freed once; %s", n,
+          p->loggers, p->log);
+  end_play (p);
+  return reached;
 }
 
 static size_t

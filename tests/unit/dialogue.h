@@ -73,6 +73,7 @@ struct play {
   char log[8192];
   char error[512];              /* of the first call that failed */
   const char *problem;          /* of CHECK */
+  int loggers;                  /* callbacks that were not freed */
   /* For the dialogues' own use. */
   uint8_t buffer[4][65536];
   int64_t cookie[16];
@@ -103,6 +104,18 @@ nbd_context_callback log_context (struct play *p);
 /* Play a dialogue in every way; one TAP case for each way. */
 void play_dialogue (const struct dialogue *d);
 
+/* Play a dialogue once, in order, with the N-th allocation of the library (from
+ * 1) failing: whatever comes of it, each callback must be freed once and each
+ * completion called at most once.  False if the library does not allocate that
+ * often, which ends the series.
+ */
+bool play_failing (const struct dialogue *d, unsigned n, bool *good);
+
+/* Counts down to the allocation that fails; 0: none.  Only test-allocations
+ * looks at it.
+ */
+extern unsigned failing_allocation;
+
 /* The states that any playing has been in. */
 extern bool states_reached[NR_STATES];
 
@@ -114,6 +127,9 @@ extern bool transitions_seen[NR_STATES][NR_STATES];
 extern const struct dialogue handshake_dialogues[], option_dialogues[],
   simple_dialogues[], structured_dialogues[], extended_dialogues[],
   broken_dialogues[];
+
+#define NR_GROUPS 6
+extern const struct dialogue *const dialogue_groups[NR_GROUPS];
 
 /* Parts that many dialogues share. */
 #define GREETING "'NBDMAGIC' 'IHAVEOPT' u16:3 "

@@ -6,9 +6,7 @@ unit_cppflags = $(AM_CPPFLAGS) -I$(top_builddir)/lib -I$(top_srcdir)/lib \
 	-I$(top_srcdir)/tests -I$(top_srcdir)/tests/unit
 unit_ldadd = tests/libtap.la lib/libengine.la
 
-check_PROGRAMS += tests/unit/test-dialogues
-TESTS += tests/unit/test-dialogues
-tests_unit_test_dialogues_SOURCES = \
+dialogue_sources = \
 	tests/unit/dialogue.c \
 	tests/unit/dialogue.h \
 	tests/unit/dialogues-broken.c \
@@ -16,9 +14,25 @@ tests_unit_test_dialogues_SOURCES = \
 	tests/unit/dialogues-handshake.c \
 	tests/unit/dialogues-option.c \
 	tests/unit/dialogues-simple.c \
-	tests/unit/dialogues-structured.c \
+	tests/unit/dialogues-structured.c
+
+check_PROGRAMS += tests/unit/test-dialogues
+TESTS += tests/unit/test-dialogues
+tests_unit_test_dialogues_SOURCES = \
+	$(dialogue_sources) \
 	tests/unit/test-dialogues.c
 tests_unit_test_dialogues_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_dialogues_LDADD = $(unit_ldadd)
+
+check_PROGRAMS += tests/unit/test-allocations
+TESTS += tests/unit/test-allocations
+tests_unit_test_allocations_SOURCES = \
+	$(dialogue_sources) \
+	tests/unit/test-allocations.c
+tests_unit_test_allocations_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_allocations_LDADD = $(unit_ldadd)
+tests_unit_test_allocations_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+	-Wl,--wrap=strdup,--wrap=strndup
 
 EXTRA_DIST += tests/unit/local.mk

@@ -12,10 +12,6 @@
 #include "dialogue.h"
 #include "tap.h"
 
-static const struct dialogue *const groups[] = {
-  handshake_dialogues, option_dialogues, simple_dialogues,
-  structured_dialogues, extended_dialogues, broken_dialogues,
-};
 
 /* Connecting is about real sockets: to a port of this machine on which nobody
  * listens yet, then to the same when somebody does.
@@ -116,8 +112,8 @@ main (void)
 {
   tap_begin ();
   reach_connect ();
-  for (size_t i = 0; i < COUNT (groups); i++)
-    for (const struct dialogue *d = groups[i]; d->name; d++)
+  for (size_t i = 0; i < NR_GROUPS; i++)
+    for (const struct dialogue *d = dialogue_groups[i]; d->name; d++)
       play_dialogue (d);
   for (size_t i = 0; i < NR_STATES; i++)
     ok (states_reached[i], "state %s is reached", state_rows[i].name);
