@@ -21,4 +21,5 @@ include tests/unit/local.mk
 include tests/generator/local.mk
 include tests/api/local.mk
 include tests/interop/local.mk
+include tests/scenarios/local.mk
 include tests/build/local.mk
