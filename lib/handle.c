@@ -20,7 +20,7 @@ handle_free (struct nbd_handle *h)
   engine_free (h);
   export_reset (h);
   meta_reset (h);
-  meta_clear_names (h);
+  string_list_free (&h->meta_names);
   addresses_free (h);
   FREE_CALLBACK (h->debug_callback);
   free (h->extents);

@@ -467,6 +467,15 @@ void option_export_name_reply (struct nbd_handle *h, struct reader *r);
 /* Negotiate what comes first after the handshake flags. */
 void option_begin (struct nbd_handle *h);
 
+/* Send the next option of the program that is wanted. */
+void option_run (struct nbd_handle *h);
+
+/* Queue NBD_OPT_ABORT. */
+int option_queue_abort (struct nbd_handle *h);
+
+/* What is left to do with a server that has no other option. */
+extern const uint8_t option_export_name_program[];
+
 /* Complete the option under way with ERRNUM, because the connection ended. */
 void option_abandon (struct nbd_handle *h, int errnum);
 
@@ -492,8 +501,7 @@ const struct meta_context *meta_find_id (struct nbd_handle *h, uint32_t id);
 const struct meta_context *meta_find_name (struct nbd_handle *h,
                                            const char *name);
 
-/* Forget the names that are to be asked for. */
-void meta_clear_names (struct nbd_handle *h);
+void string_list_free (struct string_list *list);
 
 /* reply.c: takers of the transmission phase. */
 

@@ -18,6 +18,7 @@ lib_libengine_la_SOURCES = \
 	lib/handshake.c \
 	lib/internal.h \
 	lib/meta.c \
+	lib/option-calls.c \
 	lib/option.c \
 	lib/protocol.h \
 	lib/queue.c \

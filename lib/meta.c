@@ -122,17 +122,17 @@ api_get_meta_context (struct nbd_handle *h, size_t i)
 }
 
 void
-meta_clear_names (struct nbd_handle *h)
+string_list_free (struct string_list *list)
 {
-  for (size_t i = 0; i < h->meta_names.count; i++)
-    free (h->meta_names.items[i]);
-  free (h->meta_names.items);
-  h->meta_names = (struct string_list) { 0 };
+  for (size_t i = 0; i < list->count; i++)
+    free (list->items[i]);
+  free (list->items);
+  *list = (struct string_list) { 0 };
 }
 
 int
 api_clear_meta_contexts (struct nbd_handle *h)
 {
-  meta_clear_names (h);
+  string_list_free (&h->meta_names);
   return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Option haggling: one row per option, with what is sent, what is made of each
- * reply and what follows, side by side; the programs of options that are run;
- * and the option calls of the API.
+ * reply and what follows, side by side.  The option calls of the API, which run
+ * these rows, are in option-calls.c.
  */
 
 #include "config.h"
@@ -32,10 +32,8 @@ struct option {
 };
 
 static const uint8_t nothing[] = { 0 };
-static const uint8_t export_name_program[] = { NBD_OPT_EXPORT_NAME, 0 };
+const uint8_t option_export_name_program[] = { NBD_OPT_EXPORT_NAME, 0 };
 
-static void run (struct nbd_handle *h);
-static void free_queries (struct string_list *list);
 
 /* The option is over with ERRNUM (0: well).  The next of the program follows,
  * or the turn is the caller's.
@@ -49,13 +47,13 @@ finished (struct nbd_handle *h, int errnum)
 
   h->option.error = errnum;
   if (errnum == 0 && *h->option.program) {
-    run (h);
+    option_run (h);
     return;
   }
   if (handle_phase (h) == PHASE_CONNECTING)
     expect (h, STATE_NEGOTIATING, NULL, 0);
   h->option.by_caller = false;
-  free_queries (&h->option.queries);
+  string_list_free (&h->option.queries);
   memset (&h->option.completion, 0, sizeof completion);
   memset (&h->option.list, 0, sizeof list);
   memset (&h->option.context, 0, sizeof context);
@@ -86,8 +84,8 @@ static const struct error_reply {
 };
 
 /* Say goodbye; "it MUST use soft disconnect". */
-static int
-queue_abort (struct nbd_handle *h)
+int
+option_queue_abort (struct nbd_handle *h)
 {
   uint8_t message[16];
   struct writer w = writer_init (message, sizeof message);
@@ -120,7 +118,7 @@ refused (struct nbd_handle *h, uint32_t type, const char *message)
     finished (h, errnum);
   }
   else {
-    queue_abort (h);
+    option_queue_abort (h);
     fail (h, errnum, "handshake: %s: export \"%s\": %s%s%s",
           h->option.current->name, h->export_name, text, colon, message);
   }
@@ -387,8 +385,8 @@ last_info (struct nbd_handle *h, uint32_t type, const char *message)
   }
   else if (go && type == NBD_REP_ERR_UNSUP && !h->extended_headers) {
     debug (h, "falling back to NBD_OPT_EXPORT_NAME");
-    h->option.program = export_name_program;
-    run (h);
+    h->option.program = option_export_name_program;
+    option_run (h);
   }
   else {
     export_reset (h);
@@ -490,8 +488,8 @@ request (struct nbd_handle *h, const struct option *row)
 /* Send the next option of the program that is wanted; it has one, or the caller
  * gets the turn.
  */
-static void
-run (struct nbd_handle *h)
+void
+option_run (struct nbd_handle *h)
 {
   while (*h->option.program) {
     const struct option *row = find_option (*h->option.program++);
@@ -521,8 +519,8 @@ option_begin (struct nbd_handle *h)
   if (h->client_flags & NBD_FLAG_FIXED_NEWSTYLE)
     h->option.program = h->opt_mode ? until_caller : all;
   else
-    h->option.program = h->opt_mode ? nothing : export_name_program;
-  run (h);
+    h->option.program = h->opt_mode ? nothing : option_export_name_program;
+  option_run (h);
 }
 
 void
@@ -599,275 +597,4 @@ option_abandon (struct nbd_handle *h, int errnum)
   h->option.program = nothing;
   if (h->option.by_caller)
     finished (h, errnum);
-}
-
-/* The option calls of the API. */
-
-static const uint8_t go_program[] = {
-  NBD_OPT_SET_META_CONTEXT, NBD_OPT_GO, 0
-};
-static const uint8_t info_program[] = {
-  NBD_OPT_SET_META_CONTEXT, NBD_OPT_INFO, 0
-};
-static const uint8_t list_program[] = { NBD_OPT_LIST, 0 };
-static const uint8_t structured_reply_program[] = {
-  NBD_OPT_STRUCTURED_REPLY, 0
-};
-static const uint8_t extended_headers_program[] = {
-  NBD_OPT_EXTENDED_HEADERS, 0
-};
-static const uint8_t list_meta_context_program[] = {
-  NBD_OPT_LIST_META_CONTEXT, 0
-};
-static const uint8_t set_meta_context_program[] = {
-  NBD_OPT_SET_META_CONTEXT, 0
-};
-
-/* What a call asks for; what it does not need is NULL. */
-struct call {
-  const uint8_t *program;
-  char **queries;
-  nbd_list_callback *list;
-  nbd_context_callback *context;
-  nbd_completion_callback *completion;
-};
-
-static void
-free_queries (struct string_list *list)
-{
-  for (size_t i = 0; i < list->count; i++)
-    free (list->items[i]);
-  free (list->items);
-  *list = (struct string_list) { 0 };
-}
-
-static int
-copy_queries (struct nbd_handle *h, char **queries)
-{
-  struct string_list *list = &h->option.queries;
-  size_t n = 0;
-
-  while (queries[n]) {
-    if (strlen (queries[n]) > NBD_MAX_STRING) {
-      error_set (h, ENAMETOOLONG, "meta context name too long for NBD protocol");
-      return -1;
-    }
-    n++;
-  }
-  list->items = calloc (n + 1, sizeof *list->items);
-  for (size_t i = 0; list->items && i < n; i++) {
-    list->items[i] = strdup (queries[i]);
-    if (list->items[i] == NULL)
-      break;
-    list->count++;
-  }
-  if (list->items == NULL || list->count < n) {
-    error_set (h, ENOMEM, "malloc");
-    free_queries (list);
-    return -1;
-  }
-  return 0;
-}
-
-static int
-start (struct nbd_handle *h, const struct call *call)
-{
-  struct option_progress *o = &h->option;
-  const uint8_t *program = call->program;
-
-  if (!(h->client_flags & NBD_FLAG_FIXED_NEWSTYLE)) {
-    if (program != go_program) {
-      error_set (h, ENOTSUP, "server is not using fixed newstyle protocol");
-      return -1;
-    }
-    program = export_name_program;
-  }
-  if ((program == list_meta_context_program ||
-       program == set_meta_context_program) && !h->structured_replies) {
-    error_set (h, ENOTSUP, "server lacks structured replies");
-    return -1;
-  }
-  if (call->queries && copy_queries (h, call->queries) == -1)
-    return -1;
-  if (call->list)
-    TAKE_CALLBACK (o->list, call->list);
-  if (call->context)
-    TAKE_CALLBACK (o->context, call->context);
-  if (call->completion)
-    TAKE_CALLBACK (o->completion, call->completion);
-  o->program = program;
-  o->by_caller = true;
-  run (h);
-  if (h->state == STATE_DEAD)
-    return -1;
-  /* Whoever receives the reply learns of a failure. */
-  transport_send (h);
-  return 0;
-}
-
-static bool
-is_answered (struct nbd_handle *h, const void *arg)
-{
-  (void) arg;
-  return handle_phase (h) != PHASE_CONNECTING;
-}
-
-static int
-start_and_wait (struct nbd_handle *h, const struct call *call)
-{
-  if (start (h, call) == -1 ||
-      transport_wait (h, is_answered, NULL) == -1 ||
-      h->option.error)
-    return -1;
-  return 0;
-}
-
-#define START(p, ...) \
-  start (h, &(struct call) { .program = p, ##__VA_ARGS__ })
-#define WAIT(p, ...) \
-  start_and_wait (h, &(struct call) { .program = p, ##__VA_ARGS__ })
-
-int
-api_opt_go (struct nbd_handle *h)
-{
-  return WAIT (go_program);
-}
-
-int
-api_aio_opt_go (struct nbd_handle *h, nbd_completion_callback *completion)
-{
-  return START (go_program, .completion = completion);
-}
-
-int
-api_opt_info (struct nbd_handle *h)
-{
-  return WAIT (info_program);
-}
-
-int
-api_aio_opt_info (struct nbd_handle *h, nbd_completion_callback *completion)
-{
-  return START (info_program, .completion = completion);
-}
-
-int
-api_opt_extended_headers (struct nbd_handle *h)
-{
-  return WAIT (extended_headers_program) == -1 ? -1 : h->option.accepted;
-}
-
-int
-api_aio_opt_extended_headers (struct nbd_handle *h,
-                              nbd_completion_callback *completion)
-{
-  return START (extended_headers_program, .completion = completion);
-}
-
-int
-api_opt_structured_reply (struct nbd_handle *h)
-{
-  return WAIT (structured_reply_program) == -1 ? -1 : h->option.accepted;
-}
-
-int
-api_aio_opt_structured_reply (struct nbd_handle *h,
-                              nbd_completion_callback *completion)
-{
-  return START (structured_reply_program, .completion = completion);
-}
-
-int
-api_opt_list (struct nbd_handle *h, nbd_list_callback *list)
-{
-  return WAIT (list_program, .list = list) == -1 ? -1 : h->option.count;
-}
-
-int
-api_aio_opt_list (struct nbd_handle *h, nbd_list_callback *list,
-                  nbd_completion_callback *completion)
-{
-  return START (list_program, .list = list, .completion = completion);
-}
-
-int
-api_opt_list_meta_context_queries (struct nbd_handle *h, char **queries,
-                                   nbd_context_callback *context)
-{
-  return WAIT (list_meta_context_program, .queries = queries,
-               .context = context) == -1 ? -1 : h->option.count;
-}
-
-int
-api_opt_list_meta_context (struct nbd_handle *h, nbd_context_callback *context)
-{
-  return api_opt_list_meta_context_queries (h, NULL, context);
-}
-
-int
-api_aio_opt_list_meta_context_queries (struct nbd_handle *h, char **queries,
-                                       nbd_context_callback *context,
-                                       nbd_completion_callback *completion)
-{
-  return START (list_meta_context_program, .queries = queries,
-                .context = context, .completion = completion);
-}
-
-int
-api_aio_opt_list_meta_context (struct nbd_handle *h,
-                               nbd_context_callback *context,
-                               nbd_completion_callback *completion)
-{
-  return api_aio_opt_list_meta_context_queries (h, NULL, context, completion);
-}
-
-int
-api_opt_set_meta_context_queries (struct nbd_handle *h, char **queries,
-                                  nbd_context_callback *context)
-{
-  return WAIT (set_meta_context_program, .queries = queries,
-               .context = context) == -1 ? -1 : h->option.count;
-}
-
-int
-api_opt_set_meta_context (struct nbd_handle *h, nbd_context_callback *context)
-{
-  return api_opt_set_meta_context_queries (h, NULL, context);
-}
-
-int
-api_aio_opt_set_meta_context_queries (struct nbd_handle *h, char **queries,
-                                      nbd_context_callback *context,
-                                      nbd_completion_callback *completion)
-{
-  return START (set_meta_context_program, .queries = queries,
-                .context = context, .completion = completion);
-}
-
-int
-api_aio_opt_set_meta_context (struct nbd_handle *h,
-                              nbd_context_callback *context,
-                              nbd_completion_callback *completion)
-{
-  return api_aio_opt_set_meta_context_queries (h, NULL, context, completion);
-}
-
-/* Servers need not reply, and some just close, so neither is waited for; see
- * "NBD_OPT_ABORT" in the specification.
- */
-int
-api_aio_opt_abort (struct nbd_handle *h)
-{
-  if (queue_abort (h) == -1) {
-    error_set (h, errno, "malloc");
-    return -1;
-  }
-  engine_close (h);
-  return 0;
-}
-
-int
-api_opt_abort (struct nbd_handle *h)
-{
-  return api_aio_opt_abort (h);
 }
