@@ -395,7 +395,6 @@ static const struct function functions[] = {
     FN (get_handshake_flags), .since = 2,
     .summary = "return the handshake flags that the client may use",
     .ret = RETURN_UINT32, .states = ANY, .never_fails = true,
-    .get_field = "handshake_flags",
     .see_also = { "nbd_set_handshake_flags" },
   },
   {
@@ -1089,13 +1088,13 @@ static const struct function functions[] = {
   },
   {
     FN (aio_is_ready), .since = 0,
-    .summary = "tell whether the connection is idle",
+    .summary = "tell whether all that was issued has been sent",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true, .no_lock = true,
     .see_also = { "nbd_connection_state", "nbd_aio_get_direction" },
   },
   {
     FN (aio_is_processing), .since = 0,
-    .summary = "tell whether a message is being sent or received",
+    .summary = "tell whether something waits to be sent",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true, .no_lock = true,
     .see_also = { "nbd_connection_state", "nbd_aio_get_direction" },
   },

@@ -45,9 +45,26 @@ params (struct output *o, const struct function *f, bool internal)
   }
 }
 
-/* Append "TYPE NAME (PARAMS)", broken so that no line exceeds 79 columns. */
+/* The longest of the parameters in LIST. */
+static size_t
+longest (const char *list)
+{
+  size_t most = 0;
+
+  while (*list) {
+    const char *comma = strstr (list, ", ");
+    size_t n = comma ? (size_t) (comma - list) + 1 : strlen (list);
+
+    if (n > most)
+      most = n;
+    list += n + (comma != NULL);
+  }
+  return most;
+}
+
+/* Append "TYPE NAME (PARAMS)", broken so that no line exceeds WIDTH columns. */
 void
-emit_prototype (struct output *o, const struct function *f,
+emit_prototype (struct output *o, const struct function *f, size_t width,
                 const char *prefix, bool newline, bool internal)
 {
   struct output list = { 0 };
@@ -62,13 +79,12 @@ emit_prototype (struct output *o, const struct function *f,
     start = o->len;
   out (o, "%s%s (", prefix, f->name);
   column = o->len - start;
-  if (column > 40)              /* long names: continue at a fixed column */
-    column = 8;
-  snprintf (indent, sizeof indent, "%*s", (int) column, "");
-
   params (&list, f, internal);
   out (&list, ")");
-  out_wrapped (o, o->len - start, 78, indent, list.text);
+  if (column + longest (list.text) > width)
+    column = 8;                 /* long names: further to the left */
+  snprintf (indent, sizeof indent, "%*s", (int) column, "");
+  out_wrapped (o, o->len - start, width, indent, list.text);
   output_free (&list);
 }
 
@@ -148,7 +164,7 @@ static void
 function (struct output *o, const struct function *f)
 {
   have (o, f->name, "");
-  emit_prototype (o, f, "nbd_", false, false);
+  emit_prototype (o, f, 78, "nbd_", false, false);
   nonnull (o, f);
   if (f->ret == RETURN_HANDLE)
     out (o, "\n  LIBNBD_ATTRIBUTE_ALLOC_DEALLOC (nbd_close)");

@@ -45,7 +45,7 @@ synopsis (struct output *o, const struct function *f)
          "} nbd_%s_callback;\n\n", closure->name);
     output_free (&words);
   }
-  emit_prototype (&c, f, "nbd_", false, false);
+  emit_prototype (&c, f, 68, "nbd_", false, false);
   out (&c, ";\n");
   section (o, "SYNOPSIS");
   verbatim (o, c.text);
@@ -104,7 +104,7 @@ errors (struct output *o, const struct function *f,
     if (arg_types[a->kind].pointer)
       out (&null, "%sI<%s>", null.len ? ", " : "", a->name);
     if (a->kind == ARG_CLOSURE && !a->optional)
-      out (&null, "%sthe function in I<%s>", null.len ? ", " : "",
+      out (&null, "%sI<%s> (with neither function)", null.len ? ", " : "",
            closure_param (a->closure));
     enums |= a->kind == ARG_ENUM;
     flags |= a->kind == ARG_FLAGS;
@@ -151,7 +151,7 @@ handle_state (struct output *o, const struct function *f)
        f->states == ANY ? "The call is permitted in any state of the handle"
        : "The call is permitted in these states of the handle");
   for (size_t i = 0; i < NR_STATES; i++)
-    out (o, "   %-24s  %s\n", state_names[i].words,
+    out (o, "   %-25s  %s\n", state_names[i].words,
          f->states & (1u << i) ? "yes" : "no");
 }
 

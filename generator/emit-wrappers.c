@@ -174,7 +174,7 @@ wrapper (struct output *o, const struct function *f)
   bool any;
 
   out (o, "\n");
-  emit_prototype (o, f, "nbd_", true, false);
+  emit_prototype (o, f, 78, "nbd_", true, false);
   out (o, "\n{\n");
   if (f->ret != RETURN_VOID)
     out (o, "  %sret = %s;\n\n", ret->type, ret->failure);
@@ -261,7 +261,7 @@ emit_prototypes (struct output *o, const struct api *api)
 
     if (f->by_hand || f->set_field || f->get_field)
       continue;
-    emit_prototype (o, f, "api_", false, true);
+    emit_prototype (o, f, 78, "api_", false, true);
     out (o, ";\n");
   }
   out (o, "\n#endif /* LIBNBD_API_H */\n");

@@ -20,11 +20,11 @@ void emit_pod (struct output *o, const struct api *api,
                const struct function *f, const struct pod_body *body,
                const char *example);
 
-/* Shared by the emitters: the C prototype of a function, wrapped with
+/* Shared by the emitters: the C prototype of a function, wrapped at WIDTH with
  * continuation lines under its first parameter.  Internal prototypes have
  * another prefix and pass closures as pointers.
  */
-void emit_prototype (struct output *o, const struct function *f,
+void emit_prototype (struct output *o, const struct function *f, size_t width,
                      const char *prefix, bool newline, bool internal);
 
 /* How many arguments a row has. */

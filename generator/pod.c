@@ -42,6 +42,18 @@ next_head (char *p)
   return p;
 }
 
+/* What follows the last "=back" of a list; NULL if there is none. */
+static const char *
+last_back (const char *text)
+{
+  static const char back[] = "\n=back";
+  const char *last = NULL;
+
+  for (const char *p = text; (p = strstr (p, back)) != NULL; p++)
+    last = p + strlen (back);
+  return last;
+}
+
 bool
 pod_body_read (struct pod_body *body, const char *file)
 {
@@ -84,6 +96,14 @@ pod_body_read (struct pod_body *body, const char *file)
   }
   if (body->description == NULL)
     complain (body, body->text, "there is no DESCRIPTION");
+  if (body->errors) {
+    const char *back = last_back (body->errors);
+
+    /* What the row knows is added to the list. */
+    if (back == NULL || back[strspn (back, " \n")] != '\0')
+      complain (body, body->errors, "ERRORS must be a list and nothing behind "
+                "its =back");
+  }
   return true;
 }
 

@@ -34,7 +34,7 @@ call_bad_state_error (struct nbd_handle *h, unsigned permitted)
                      words[i]);
   error_set (h, h->state == STATE_START ? ENOTCONN : EINVAL,
              "invalid state: %s: the handle must be %s",
-             state_rows[h->state].name, list);
+             engine_row (h)->name, list);
   return true;
 }
 

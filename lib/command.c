@@ -236,12 +236,25 @@ command_sent (struct nbd_handle *h, struct command *cmd)
     complete (h, cmd);
 }
 
-void
+/* Complete CMD, which no byte of the server will be about. */
+static void
 command_abort (struct nbd_handle *h, struct command *cmd, int errnum)
 {
-  cmd->sent = cmd->replied = true;
+  cmd->sent = cmd->replied = cmd->aborted = true;
   command_error (cmd, errnum);
   complete (h, cmd);
+}
+
+void
+command_abort_dropped (struct nbd_handle *h)
+{
+  struct command *cmd, *next;
+
+  for (cmd = h->commands.in_flight.first; cmd; cmd = next) {
+    next = cmd->next;
+    if (cmd->dropped)
+      command_abort (h, cmd, ENOTCONN);
+  }
 }
 
 void
@@ -309,7 +322,7 @@ command_wait (struct nbd_handle *h, int64_t cookie)
     return -1;
   /* Without a completion callback nothing retires it before finish (). */
   cmd = command_find (h, cookie);
-  if (transport_wait (h, is_done, cmd) == 0)
+  if (transport_wait (h, is_done, cmd) == 0 || !cmd->aborted)
     return finish (h, cmd);
   /* Why the connection died says more than that the command failed. */
   list_remove (&h->commands.done, cmd);

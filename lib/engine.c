@@ -233,6 +233,12 @@ engine_is_idle (const struct nbd_handle *h)
   return handle_phase (h) == PHASE_CONNECTED && h->queue.count == 0;
 }
 
+const struct state_row *
+engine_row (const struct nbd_handle *h)
+{
+  return &state_rows[engine_is_idle (h) ? STATE_READY : h->state];
+}
+
 unsigned
 engine_direction (const struct nbd_handle *h)
 {

@@ -215,6 +215,13 @@ api_set_export_name (struct nbd_handle *h, const char *export_name)
   return 0;
 }
 
+/* Before there is a connection, what may be agreed on; then what was. */
+uint32_t
+api_get_handshake_flags (struct nbd_handle *h)
+{
+  return h->protocol ? h->client_flags : h->handshake_flags;
+}
+
 const char *
 api_get_protocol (struct nbd_handle *h)
 {

@@ -222,5 +222,5 @@ api_aio_get_fd (struct nbd_handle *h)
 const char *
 api_connection_state (struct nbd_handle *h)
 {
-  return state_rows[h->state].text;
+  return engine_row (h)->text;
 }

@@ -122,6 +122,8 @@ struct command {
   uint64_t offset, count;
   uint16_t type, flags;
   bool begun;                   /* some byte of it has left */
+  bool dropped;                 /* it will never be sent */
+  bool aborted;                 /* it did not end with a reply */
   bool sent;                    /* its last byte has left */
   bool replied;                 /* no more of the reply will come */
   bool done;                    /* completed, and not yet retired */
@@ -364,6 +366,11 @@ void engine_eof (struct nbd_handle *h);
 /* Connected, and all that was issued has left. */
 bool engine_is_idle (const struct nbd_handle *h);
 
+/* The row of the state as programs see it: between issuing commands a connection
+ * is READY, even in the middle of a reply.
+ */
+const struct state_row *engine_row (const struct nbd_handle *h);
+
 /* LIBNBD_AIO_DIRECTION_* of the present state. */
 unsigned engine_direction (const struct nbd_handle *h);
 
@@ -554,8 +561,8 @@ void command_sent (struct nbd_handle *h, struct command *cmd);
 /* Complete all that is in flight with ERRNUM. */
 void command_abort_all (struct nbd_handle *h, int errnum);
 
-/* Complete CMD, which no byte of the server will be about. */
-void command_abort (struct nbd_handle *h, struct command *cmd, int errnum);
+/* Complete those that were taken out of the queue. */
+void command_abort_dropped (struct nbd_handle *h);
 
 /* Wait for a command and retire it. */
 int command_wait (struct nbd_handle *h, int64_t cookie);

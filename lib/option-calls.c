@@ -98,7 +98,8 @@ start (struct nbd_handle *h, const struct call *call)
   o->by_caller = true;
   option_run (h);
   if (h->state == STATE_DEAD)
-    return -1;
+    /* The completion callback has said so already. */
+    return call->completion ? 0 : -1;
   /* Whoever receives the reply learns of a failure. */
   transport_send (h);
   return 0;
@@ -257,7 +258,8 @@ api_aio_opt_set_meta_context (struct nbd_handle *h,
 int
 api_aio_opt_abort (struct nbd_handle *h)
 {
-  if (option_queue_abort (h) == -1) {
+  if (h->client_flags & NBD_FLAG_FIXED_NEWSTYLE &&
+      option_queue_abort (h) == -1) {
     error_set (h, errno, "malloc");
     return -1;
   }

@@ -57,6 +57,7 @@ finished (struct nbd_handle *h, int errnum)
   memset (&h->option.completion, 0, sizeof completion);
   memset (&h->option.list, 0, sizeof list);
   memset (&h->option.context, 0, sizeof context);
+  engine_publish (h);           /* for a completion callback that asks */
   if (completion.callback)
     completion.callback (completion.user_data, &errnum);
   FREE_CALLBACK (list);

@@ -144,8 +144,8 @@ queue_free (struct nbd_handle *h)
   h->queue = (struct queue) { 0 };
 }
 
-/* What has begun to leave, and messages that belong to no command, must leave;
- * it is all at the head.
+/* What has begun to leave must leave, and so must messages that belong to no
+ * command.
  */
 static bool
 must_leave (const struct segment *s)
@@ -156,15 +156,16 @@ must_leave (const struct segment *s)
 void
 queue_abandon (struct nbd_handle *h)
 {
-  size_t kept = 0, count = h->queue.count;
+  size_t kept = 0;
 
-  while (kept < count && must_leave (segment_at (h, kept)))
-    kept++;
-  h->queue.count = kept;        /* before any completion runs */
-  for (size_t i = kept; i < count; i++) {
+  for (size_t i = 0; i < h->queue.count; i++) {
     struct segment s = *segment_at (h, i);
 
-    if (s.last)
-      command_abort (h, s.command, ENOTCONN);
+    if (must_leave (&s))
+      *segment_at (h, kept++) = s;
+    else
+      s.command->dropped = true;
   }
+  h->queue.count = kept;        /* before any completion runs */
+  command_abort_dropped (h);
 }

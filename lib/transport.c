@@ -188,7 +188,7 @@ transport_poll (struct nbd_handle *h, int extra_fd, int timeout)
 
   if (fds[0].events == 0) {
     error_set (h, EINVAL, "nothing to poll for in state %s",
-               state_rows[h->state].name);
+               engine_row (h)->name);
     return -1;
   }
   r = poll_until (fds, extra_fd == -1 ? 1 : 2, timeout);
@@ -245,7 +245,7 @@ notify (struct nbd_handle *h, unsigned direction)
   if (!(engine_direction (h) & direction)) {
     error_set (h, EINVAL, "not waiting to %s in state %s",
                direction == LIBNBD_AIO_DIRECTION_READ ? "read" : "write",
-               state_rows[h->state].name);
+               engine_row (h)->name);
     return -1;
   }
   return move (h, direction == LIBNBD_AIO_DIRECTION_READ);
