@@ -201,6 +201,13 @@ step (struct nbd_handle *h)
 }
 
 void
+engine_run (struct nbd_handle *h)
+{
+  while (step (h))
+    ;
+}
+
+void
 engine_received (struct nbd_handle *h, size_t n)
 {
   struct input *in = &h->input;
@@ -213,8 +220,7 @@ engine_received (struct nbd_handle *h, size_t n)
     n -= placed;
   }
   in->tail += n;
-  while (step (h))
-    ;
+  engine_run (h);
 }
 
 void

@@ -360,6 +360,9 @@ int engine_room (struct nbd_handle *h, struct iovec iov[2]);
  */
 void engine_received (struct nbd_handle *h, size_t n);
 
+/* Handle what was received and is wanted by now. */
+void engine_run (struct nbd_handle *h);
+
 /* The server closed the stream. */
 void engine_eof (struct nbd_handle *h);
 

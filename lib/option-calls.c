@@ -97,6 +97,7 @@ start (struct nbd_handle *h, const struct call *call)
   o->program = program;
   o->by_caller = true;
   option_run (h);
+  engine_run (h);               /* on what came while nothing was asked */
   if (h->state == STATE_DEAD)
     /* The completion callback has said so already. */
     return call->completion ? 0 : -1;

@@ -105,13 +105,16 @@ static void
 refused (struct nbd_handle *h, uint32_t type, const char *message)
 {
   const struct error_reply *row = NULL;
+  uint32_t number = h->option.current->number;
   const char *text, *colon = *message ? ": " : "";
-  int errnum;
+  int errnum = ENOTSUP;
 
   for (size_t i = 0; i < COUNT (error_replies); i++)
     if (error_replies[i].type == type)
       row = &error_replies[i];
-  errnum = row ? row->errnum : ENOTSUP;
+  /* Why an export cannot be opened matters; other options are there or not. */
+  if (row && (number == NBD_OPT_GO || number == NBD_OPT_INFO))
+    errnum = row->errnum;
   text = row ? row->text : "unknown error reply";
   if (h->option.by_caller) {
     error_set (h, errnum, "%s: export \"%s\": %s%s%s",
@@ -542,7 +545,8 @@ option_reply (struct nbd_handle *h, struct reader *r)
   else if (type == NBD_REP_ACK && length > 0)
     fail (h, 0, "handshake: invalid NBD_REP_ACK option reply length");
   else if (length > MAX_REPLY_LENGTH ||
-           (length > READ_AHEAD && type != NBD_REP_INFO))
+           (length > READ_AHEAD &&
+            (type != NBD_REP_INFO || row->reply != reply_info)))
     fail (h, 0, "handshake: reply to %s is too long: %u bytes", row->name,
           length);
   else if (length > READ_AHEAD) {

@@ -452,7 +452,7 @@ ended (const struct play *p)
 }
 
 /* What must be the same however a dialogue was played.  How many bytes the
- * client had received when it died is a matter of the way.
+ * client had received and sent when it died is a matter of the way.
  */
 static char *
 describe (struct play *p)
@@ -465,18 +465,21 @@ describe (struct play *p)
                 state_rows[p->h->state].name, p->log,
                 p->h->commands.nr_in_flight,
                 ended (p) ? 0 : stats->bytes_received, stats->chunks_received,
-                stats->bytes_sent, stats->chunks_sent) == -1)
+                ended (p) ? 0 : stats->bytes_sent, stats->chunks_sent) == -1)
     abort ();
   return text;
 }
 
-/* Compare what the client sent with the CLIENT steps. */
+/* Compare what the client sent with the CLIENT steps.  A client that dies while
+ * the transport takes one byte a call leaves some unsent.
+ */
 static bool
 compare_output (struct play *p, const struct bytes *want)
 {
   size_t n = MIN (want->n, p->output_length), i;
+  bool cut_short = ended (p) && p->send_limit && p->output_length < want->n;
 
-  if (want->n == p->output_length &&
+  if ((want->n == p->output_length || cut_short) &&
       (n == 0 || memcmp (want->p, p->output, n) == 0))
     return true;
   for (i = 0; i < n && want->p[i] == p->output[i]; i++)
