@@ -97,12 +97,12 @@ start (struct nbd_handle *h, const struct call *call)
   o->program = program;
   o->by_caller = true;
   option_run (h);
+  if (h->transport)
+    transport_send (h);         /* whoever receives learns of a failure */
   engine_run (h);               /* on what came while nothing was asked */
   if (h->state == STATE_DEAD)
     /* The completion callback has said so already. */
     return call->completion ? 0 : -1;
-  /* Whoever receives the reply learns of a failure. */
-  transport_send (h);
   return 0;
 }
 

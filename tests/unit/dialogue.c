@@ -31,8 +31,9 @@ struct bytes {
   size_t n, size;
 };
 
-static void
-append (struct bytes *b, const void *p, size_t n)
+/* Room for N more. */
+static uint8_t *
+extend (struct bytes *b, size_t n)
 {
   if (b->n + n > b->size) {
     b->size = (b->n + n) * 2 + 64;
@@ -40,8 +41,20 @@ append (struct bytes *b, const void *p, size_t n)
     if (b->p == NULL)
       abort ();
   }
-  memcpy (b->p + b->n, p, n);
   b->n += n;
+  return b->p + b->n - n;
+}
+
+static void
+append (struct bytes *b, const void *p, size_t n)
+{
+  memcpy (extend (b, n), p, n);
+}
+
+static void
+append_repeated (struct bytes *b, uint8_t c, size_t n)
+{
+  memset (extend (b, n), c, n);
 }
 
 static void
@@ -87,13 +100,10 @@ append_text (struct bytes *b, const char *s)
     }
     else if (*s == 'x') {
       size_t times = strtoul (s + 1, &end, 10);
-      uint8_t c;
 
       if (*end != ':')
         bad_word (s);
-      c = strtoul (end + 1, &end, 16);
-      while (times-- > 0)
-        append (b, &c, 1);
+      append_repeated (b, strtoul (end + 1, &end, 16), times);
       s = end;
     }
     else if (isxdigit ((unsigned char) s[0]) &&
@@ -133,7 +143,8 @@ memory_receive (struct nbd_handle *h, struct iovec *iov, int n, bool wait)
 
     if (p->receive_limit)
       m = MIN (m, p->receive_limit - done);
-    memcpy (iov[i].iov_base, p->input + p->taken, m);
+    if (m > 0)
+      memcpy (iov[i].iov_base, p->input + p->taken, m);
     p->taken += m;
     done += m;
   }

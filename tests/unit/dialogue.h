@@ -131,6 +131,9 @@ extern const struct dialogue handshake_dialogues[], option_dialogues[],
 #define NR_GROUPS 6
 extern const struct dialogue *const dialogue_groups[NR_GROUPS];
 
+/* A handshake that the server breaks off, once after each byte. */
+void play_closed_handshakes (void);
+
 /* Parts that many dialogues share. */
 #define GREETING "'NBDMAGIC' 'IHAVEOPT' u16:3 "
 #define REP_MAGIC "u64:0x3e889045565a9 "
@@ -138,13 +141,35 @@ extern const struct dialogue *const dialogue_groups[NR_GROUPS];
 /* Replies to option N. */
 #define ACK(n) REP_MAGIC "u32:" #n " u32:1 u32:0 "
 #define UNSUP(n) REP_MAGIC "u32:" #n " u32:0x80000001 u32:0 "
+#define REPLY(n, type, length) \
+  REP_MAGIC "u32:" #n " u32:" #type " u32:" #length " "
+#define REFUSE(n, type) REP_MAGIC "u32:" #n " " type "u32:0 "
+#define REFUSE_TEXT(n, type) REP_MAGIC "u32:" #n " " type "u32:7 'because' "
 #define INFO_EXPORT(n, size, flags) \
   REP_MAGIC "u32:" #n " u32:3 u32:12 u16:0 u64:" #size " u16:" #flags " "
+
+#define INFO_BLOCK_SIZE(n, minimum, preferred, maximum) \
+  REP_MAGIC "u32:" #n " u32:3 u32:14 u16:3 u32:" #minimum " u32:" #preferred \
+  " u32:" #maximum " "
+
+/* The types of error replies; 77 is none of the specification. */
+#define ERR_UNSUP "u32:0x80000001 "
+#define ERR_POLICY "u32:0x80000002 "
+#define ERR_INVALID "u32:0x80000003 "
+#define ERR_PLATFORM "u32:0x80000004 "
+#define ERR_TLS_REQD "u32:0x80000005 "
+#define ERR_UNKNOWN "u32:0x80000006 "
+#define ERR_SHUTDOWN "u32:0x80000007 "
+#define ERR_BLOCK_SIZE_REQD "u32:0x80000008 "
+#define ERR_TOO_BIG "u32:0x80000009 "
+#define ERR_EXT_HEADER_REQD "u32:0x8000000a "
+#define ERR_77 "u32:0x8000004d "
 
 /* What the client sends by default up to its GO for the export "". */
 #define CLIENT_FLAGS "u32:3 "
 #define OPT_EXTENDED "'IHAVEOPT' u32:11 u32:0 "
 #define OPT_STRUCTURED "'IHAVEOPT' u32:8 u32:0 "
+#define OPT_ABORT "'IHAVEOPT' u32:2 u32:0 "
 #define OPT_GO "'IHAVEOPT' u32:7 u32:8 u32:0 u16:1 u16:3 "
 
 /* Handshakes that end in transmission, with an export of 1 MiB that has every

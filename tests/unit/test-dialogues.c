@@ -115,6 +115,7 @@ main (void)
   for (size_t i = 0; i < NR_GROUPS; i++)
     for (const struct dialogue *d = dialogue_groups[i]; d->name; d++)
       play_dialogue (d);
+  play_closed_handshakes ();
   for (size_t i = 0; i < NR_STATES; i++)
     ok (states_reached[i], "state %s is reached", state_rows[i].name);
   compare_graph ();
