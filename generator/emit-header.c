@@ -156,7 +156,7 @@ nonnull (struct output *o, const struct function *f)
     position += t->type2 ? 2 : 1;
   }
   if (list.len > 0)
-    out (o, "\n  LIBNBD_ATTRIBUTE_NONNULL (%s)", list.text);
+    out (o, "\n  LIBNBD_ATTRIBUTE_NONNULL ((%s))", list.text);
   output_free (&list);
 }
 
@@ -198,14 +198,14 @@ static const char head[] =
   "#endif\n"
   "\n"
   "/* Tells the compiler which parameters must not be NULL.  Define it as\n"
-  " * nothing before including this file to switch that off.\n"
+  " * nothing before including this file to switch that off.  Its parameter is\n"
+  " * a list in brackets, because C++98 has no variadic macros.\n"
   " */\n"
   "#ifndef LIBNBD_ATTRIBUTE_NONNULL\n"
   "#if defined (__GNUC__)\n"
-  "#define LIBNBD_ATTRIBUTE_NONNULL(...) \\\n"
-  "  __attribute__ ((__nonnull__ (__VA_ARGS__)))\n"
+  "#define LIBNBD_ATTRIBUTE_NONNULL(list) __attribute__ ((__nonnull__ list))\n"
   "#else\n"
-  "#define LIBNBD_ATTRIBUTE_NONNULL(...)\n"
+  "#define LIBNBD_ATTRIBUTE_NONNULL(list)\n"
   "#endif\n"
   "#endif\n"
   "\n"

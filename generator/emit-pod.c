@@ -94,7 +94,8 @@ errors (struct output *o, const struct function *f,
         const struct pod_body *body)
 {
   struct output null = { 0 };
-  bool enums = false, flags = false;
+  const char *flags = NULL;
+  bool enums = false;
 
   if (!f->no_handle && !f->null_handle)
     out (&null, "I<h>");
@@ -107,7 +108,8 @@ errors (struct output *o, const struct function *f,
       out (&null, "%sI<%s> (with neither function)", null.len ? ", " : "",
            closure_param (a->closure));
     enums |= a->kind == ARG_ENUM;
-    flags |= a->kind == ARG_FLAGS;
+    if (a->kind == ARG_FLAGS)
+      flags = a->name;
   }
 
   section (o, "ERRORS");
@@ -117,15 +119,24 @@ errors (struct output *o, const struct function *f,
     body_errors (o, body->errors);
   else
     out (o, "=over 4\n\n");
-  if (f->states != ANY)
+  if (f->states & CREATED && f->states != ANY)
+    item (o, "EINVAL",
+          "The call is not permitted in the state of the handle, which the "
+          "message names.\nSee L</HANDLE STATE>.");
+  else if (f->states != ANY)
     item (o, "ENOTCONN",
           "The handle is newly created and was not connected.  In any other "
           "state that the\ncall is not permitted in, the number is C<EINVAL>; "
           "the message names the state.\nSee L</HANDLE STATE>.");
   if (enums)
     item (o, "EINVAL", "A parameter is none of the constants above.");
-  if (flags)
-    item (o, "EINVAL", "I<flags> has a bit that this call does not know.");
+  if (flags) {
+    struct output text = { 0 };
+
+    out (&text, "I<%s> has a bit that this call does not know.", flags);
+    item (o, "EINVAL", text.text);
+    output_free (&text);
+  }
   if (null.len > 0) {
     struct output text = { 0 };
 

@@ -212,7 +212,8 @@ complete (struct nbd_handle *h, struct command *cmd)
     if (r == -1 && error)
       cmd->error = error;
   }
-  if (r == 1) {
+  /* Nobody knows the cookie of NBD_CMD_DISC. */
+  if (r == 1 || cmd->type == NBD_CMD_DISC) {
     retire (h, cmd);
     return;
   }
@@ -377,9 +378,5 @@ api_aio_peek_command_completed (struct nbd_handle *h)
 int
 api_aio_in_flight (struct nbd_handle *h)
 {
-  /* The disconnect request counts until the server has closed. */
-  size_t n = h->commands.nr_in_flight +
-    (h->disconnecting && handle_phase (h) == PHASE_CONNECTED);
-
-  return MIN (n, INT_MAX);
+  return MIN (h->commands.nr_in_flight, INT_MAX);
 }

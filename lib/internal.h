@@ -18,7 +18,7 @@
 #include <sys/uio.h>
 
 /* The library checks for NULL itself, so the compiler must not assume. */
-#define LIBNBD_ATTRIBUTE_NONNULL(...)
+#define LIBNBD_ATTRIBUTE_NONNULL(list)
 
 /* Everything is hidden (-fvisibility) but what the public header declares. */
 #pragma GCC visibility push(default)
@@ -111,6 +111,8 @@ struct transport {
   ssize_t (*receive) (struct nbd_handle *h, struct iovec *iov, int n,
                       bool wait);
   ssize_t (*send) (struct nbd_handle *h, struct iovec *iov, int n);
+  void (*finish) (struct nbd_handle *h);        /* nothing more to send; or
+                                                   NULL */
   void (*close) (struct nbd_handle *h);
 };
 
@@ -252,6 +254,7 @@ struct nbd_handle {
   struct queue queue;
   struct statistics stats;
   bool disconnecting;           /* NBD_CMD_DISC was queued */
+  bool finished;                /* and the transport knows that it was sent */
 
   /* Negotiation. */
   const char *protocol;

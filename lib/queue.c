@@ -144,13 +144,14 @@ queue_free (struct nbd_handle *h)
   h->queue = (struct queue) { 0 };
 }
 
-/* What has begun to leave must leave, and so must messages that belong to no
- * command.
+/* What has begun to leave must leave, and so must the goodbye and messages that
+ * belong to no command.
  */
 static bool
 must_leave (const struct segment *s)
 {
-  return s->command == NULL || s->command->begun;
+  return s->command == NULL || s->command->begun ||
+    s->command->type == NBD_CMD_DISC;
 }
 
 void

@@ -423,27 +423,24 @@ api_block_status_filter (struct nbd_handle *h, uint64_t count, uint64_t offset,
 int
 api_aio_disconnect (struct nbd_handle *h, uint32_t flags)
 {
-  uint8_t header[32];
-  struct writer w = writer_init (header, sizeof header);
+  struct command *cmd;
 
   if (h->disconnecting) {
     error_set (h, EINVAL, "cannot request more commands after NBD_CMD_DISC");
     return -1;
   }
-  write_u32 (&w, h->extended_headers ? NBD_EXTENDED_REQUEST_MAGIC
-             : NBD_REQUEST_MAGIC);
-  write_u16 (&w, flags);
-  write_u16 (&w, NBD_CMD_DISC);
-  write_u64 (&w, ++h->commands.last_cookie);
-  write_u64 (&w, 0);
-  write_uint (&w, 0, h->extended_headers ? 8 : 4);
-  if (queue_push (h, header, w.n) == -1) {
+  cmd = command_new (h);
+  if (cmd == NULL) {
     error_set (h, errno, "malloc");
     return -1;
   }
+  cmd->type = NBD_CMD_DISC;
+  cmd->flags = flags;
   h->disconnecting = true;
-  h->stats.chunks_sent++;
-  transport_send (h);
+  if (command_issue (h, cmd, NULL, 0) == -1) {
+    h->disconnecting = false;
+    return -1;
+  }
   return 0;
 }
 

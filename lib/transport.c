@@ -34,6 +34,12 @@ socket_send (struct nbd_handle *h, struct iovec *iov, int n)
 }
 
 static void
+socket_finish (struct nbd_handle *h)
+{
+  shutdown (h->fd, SHUT_WR);
+}
+
+static void
 socket_close (struct nbd_handle *h)
 {
   close (h->fd);
@@ -44,6 +50,7 @@ const struct transport socket_transport = {
   .name = "socket",
   .receive = socket_receive,
   .send = socket_send,
+  .finish = socket_finish,
   .close = socket_close,
 };
 
@@ -93,6 +100,18 @@ transport_receive (struct nbd_handle *h, bool wait)
   return h->state == STATE_DEAD ? -1 : 0;
 }
 
+/* After NBD_CMD_DISC nothing follows.  Servers that wait for more in another
+ * thread (nbdkit 1.42) only notice when they are told so.
+ */
+static void
+finish_sending (struct nbd_handle *h)
+{
+  if (h->disconnecting && !h->finished && h->transport->finish) {
+    h->finished = true;
+    h->transport->finish (h);
+  }
+}
+
 int
 transport_send (struct nbd_handle *h)
 {
@@ -113,6 +132,7 @@ transport_send (struct nbd_handle *h)
     if ((size_t) r < length)
       return 0;
   }
+  finish_sending (h);
   return 0;
 }
 
