@@ -176,7 +176,6 @@ command_issue (struct nbd_handle *h, struct command *cmd,
   c->count++;
   list_append (&c->in_flight, cmd);
   c->nr_in_flight++;
-  h->stats.chunks_sent++;
 
   /* At once: somebody may be polling already, without looking for room to send.
    * A failure is found by whoever receives, after what the server still said.

@@ -52,7 +52,7 @@ handshake_flags (struct nbd_handle *h, struct reader *r)
   h->protocol = server_flags & NBD_FLAG_FIXED_NEWSTYLE &&
     h->client_flags & NBD_FLAG_FIXED_NEWSTYLE ? "newstyle-fixed" : "newstyle";
   write_u32 (&w, h->client_flags);
-  if (queue_push (h, buf, w.n) == -1)
+  if (queue_push (h, buf, w.n, false) == -1)
     fail (h, errno, "malloc");
   else
     option_begin (h);

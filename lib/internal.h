@@ -94,7 +94,7 @@ struct segment {
   size_t n;
   void *owned;                  /* freed when sent */
   struct command *command;      /* whose request it is part of */
-  bool last;                    /* the end of the request */
+  bool last;                    /* the end of a request or option */
 };
 
 struct queue {
@@ -389,9 +389,9 @@ void engine_publish (struct nbd_handle *h);
 /* queue.c: what is to be sent. */
 
 /* Queue a message.  The bytes are copied, except for those of a command, which
- * are borrowed until they have left.
+ * are borrowed until they have left.  CHUNK says whether the statistics count it.
  */
-int queue_push (struct nbd_handle *h, const void *p, size_t n);
+int queue_push (struct nbd_handle *h, const void *p, size_t n, bool chunk);
 int queue_push_command (struct nbd_handle *h, struct command *cmd,
                         size_t header_length, const void *payload,
                         size_t payload_length);

@@ -94,10 +94,7 @@ option_queue_abort (struct nbd_handle *h)
   write_u64 (&w, NBD_NEW_VERSION);
   write_u32 (&w, NBD_OPT_ABORT);
   write_u32 (&w, 0);
-  if (queue_push (h, message, w.n) == -1)
-    return -1;
-  h->stats.chunks_sent++;
-  return 0;
+  return queue_push (h, message, w.n, true);
 }
 
 /* The server refused.  Fatal unless a caller who negotiates can go on. */
@@ -474,14 +471,13 @@ request (struct nbd_handle *h, const struct option *row)
   write_u32 (&w, length);
   if (row->build)
     row->build (h, &w);
-  r = queue_push (h, message, w.n);
+  r = queue_push (h, message, w.n, true);
   free (message);
   if (r == -1) {
     fail (h, errno, "malloc");
     return;
   }
   debug (h, "%s: sent", row->name);
-  h->stats.chunks_sent++;
   if (row->number == NBD_OPT_EXPORT_NAME)
     expect (h, STATE_EXPORT_NAME_REPLY, NULL,
             h->client_flags & NBD_FLAG_NO_ZEROES ? 10 : 10 + 124);

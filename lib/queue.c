@@ -51,7 +51,7 @@ push (struct nbd_handle *h, struct segment segment)
 }
 
 int
-queue_push (struct nbd_handle *h, const void *p, size_t n)
+queue_push (struct nbd_handle *h, const void *p, size_t n, bool chunk)
 {
   void *copy = malloc (n);
 
@@ -60,7 +60,8 @@ queue_push (struct nbd_handle *h, const void *p, size_t n)
     return -1;
   }
   memcpy (copy, p, n);
-  push (h, (struct segment) { .p = copy, .n = n, .owned = copy });
+  push (h, (struct segment) { .p = copy, .n = n, .owned = copy,
+                              .last = chunk });
   return 0;
 }
 
@@ -101,7 +102,8 @@ pop (struct nbd_handle *h)
   h->queue.head = (h->queue.head + 1) & (h->queue.size - 1);
   h->queue.count--;
   free (s.owned);
-  if (s.last)
+  h->stats.chunks_sent += s.last;
+  if (s.last && s.command)
     command_sent (h, s.command);
 }
 

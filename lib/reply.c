@@ -267,8 +267,8 @@ reply_chunk_error (struct nbd_handle *h, struct reader *r)
          (const char *) message);
   if (h->reply.type == NBD_REPLY_TYPE_ERROR_OFFSET) {
     offset = read_u64 (r);
-    if (r->bad || !range_inside (offset - cmd->offset, 0, cmd->count) ||
-        offset < cmd->offset) {
+    if (r->bad || offset < cmd->offset ||
+        !range_inside (offset - cmd->offset, 1, cmd->count)) {
       skip_invalid (h, "its offset is not within the request");
       return;
     }

@@ -476,7 +476,8 @@ describe (struct play *p)
                 state_rows[p->h->state].name, p->log,
                 p->h->commands.nr_in_flight,
                 ended (p) ? 0 : stats->bytes_received, stats->chunks_received,
-                ended (p) ? 0 : stats->bytes_sent, stats->chunks_sent) == -1)
+                ended (p) ? 0 : stats->bytes_sent,
+                ended (p) ? 0 : stats->chunks_sent) == -1)
     abort ();
   return text;
 }
