@@ -34,10 +34,12 @@ handshake_oldstyle (struct nbd_handle *h, struct reader *r)
   uint32_t flags = read_u32 (r);
 
   h->protocol = "oldstyle";
-  /* The handshake flags in the upper half must be clear; the 124 bytes that
-   * follow are reserved.
+  /* The upper half of the flags is for newstyle; the 124 bytes that follow are
+   * reserved.
    */
-  if (export_set (h, size, flags))
+  if (flags >> 16)
+    fail (h, 0, "handshake: oldstyle server should not set gflags");
+  else if (export_set (h, size, flags))
     reply_expect (h);
 }
 

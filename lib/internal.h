@@ -423,6 +423,11 @@ int transport_receive (struct nbd_handle *h, bool wait);
 /* Send what the socket takes.  -1 and errno if sending is impossible. */
 int transport_send (struct nbd_handle *h);
 
+/* Receive, if READABLE, and send as far as both go without sleeping.  -1 if the
+ * handle is dead.
+ */
+int transport_move (struct nbd_handle *h, bool readable);
+
 /* Sleep until the socket is ready in the wanted direction or, if EXTRA_FD is
  * not -1, that descriptor is readable, and handle it.  Returns 1 if something
  * happened, 0 on timeout, -1 on error.

@@ -545,6 +545,8 @@ option_reply (struct nbd_handle *h, struct reader *r)
             (type != NBD_REP_INFO || row->reply != reply_info)))
     fail (h, 0, "handshake: reply to %s is too long: %u bytes", row->name,
           length);
+  else if (type & NBD_REP_ERR_BIT && length > NBD_MAX_STRING)
+    fail (h, 0, "handshake: option error string too long");
   else if (length > READ_AHEAD) {
     /* Only information that we do not know can be that long. */
     h->option.skip = length;

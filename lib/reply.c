@@ -48,7 +48,7 @@ reply_end (struct nbd_handle *h)
   struct command *cmd = h->reply.command;
 
   if (cmd->type == NBD_CMD_READ && cmd->error == 0 &&
-      cmd->received < cmd->count) {
+      cmd->received != cmd->count) {
     debug (h, "read of %llu bytes was answered with %llu bytes",
            (unsigned long long) cmd->count, (unsigned long long) cmd->received);
     cmd->error = EPROTO;
@@ -109,8 +109,7 @@ call_chunk (struct command *cmd, uint8_t *p, uint64_t n, uint64_t offset,
 static void
 content (struct command *cmd, uint64_t offset, uint64_t n, unsigned status)
 {
-  /* Capped, because a server that repeats itself must not overflow it. */
-  cmd->received += MIN (n, cmd->count - cmd->received);
+  cmd->received += n;           /* chunks are counted, so this is bounded */
   call_chunk (cmd, cmd->data + (offset - cmd->offset), n, offset, status,
               cmd->error);
 }

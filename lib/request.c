@@ -460,8 +460,5 @@ api_shutdown (struct nbd_handle *h, uint32_t flags)
     queue_abandon (h);
   if (!h->disconnecting && api_aio_disconnect (h, 0) == -1)
     return -1;
-  if (transport_wait (h, has_ended, NULL) == 0)
-    return 0;
-  /* A server that breaks off instead of closing is gone all the same. */
-  return nbd_get_errno () == EPIPE || nbd_get_errno () == ECONNRESET ? 0 : -1;
+  return transport_wait (h, has_ended, NULL);
 }

@@ -136,12 +136,11 @@ transport_send (struct nbd_handle *h)
   return 0;
 }
 
-/* Use both directions as far as they go without sleeping.  A server that closes
- * the connection may have replied before that, so what can be received counts
- * before a failure to send.
+/* A server that closes the connection may have replied before that, so what can
+ * be received counts before a failure to send.
  */
-static int
-move (struct nbd_handle *h, bool readable)
+int
+transport_move (struct nbd_handle *h, bool readable)
 {
   int errnum = 0;
 
@@ -218,7 +217,7 @@ transport_poll (struct nbd_handle *h, int extra_fd, int timeout)
   }
   if (r == 0)
     return 0;
-  if (fds[0].revents && move (h, fds[0].revents & ~POLLOUT) == -1)
+  if (fds[0].revents && transport_move (h, fds[0].revents & ~POLLOUT) == -1)
     return -1;
   return 1;
 }
@@ -237,7 +236,7 @@ transport_wait (struct nbd_handle *h,
     if (engine_direction (h) == LIBNBD_AIO_DIRECTION_READ) {
       r = transport_receive (h, true);
       if (r == 0 && h->queue.count > 0)
-        r = move (h, false);
+        r = transport_move (h, false);
     }
     else
       r = transport_poll (h, -1, -1);
@@ -268,7 +267,7 @@ notify (struct nbd_handle *h, unsigned direction)
                engine_row (h)->name);
     return -1;
   }
-  return move (h, direction == LIBNBD_AIO_DIRECTION_READ);
+  return transport_move (h, direction == LIBNBD_AIO_DIRECTION_READ);
 }
 
 int

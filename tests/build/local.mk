@@ -1,3 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-EXTRA_DIST += tests/build/local.mk
+# The build itself: what is exported, installed and distributed.  Those that
+# build the whole tree again run only with LIBNBD_SLOW_TESTS=1 in the
+# environment.
+
+build_tests = \
+	tests/build/clang.sh \
+	tests/build/cross.sh \
+	tests/build/header.sh \
+	tests/build/install.sh \
+	tests/build/symbols.sh \
+	tests/build/tarball.sh \
+	tests/build/without-libs.sh
+TESTS += $(build_tests)
+
+EXTRA_DIST += tests/build/local.mk tests/build/common.sh $(build_tests) \
+	tests/abi/functions.list

@@ -1,3 +1,125 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
+# Programs that use the library as any other does, with real servers.  Some are
+# built once for each server.
+
+interop_cppflags = $(AM_CPPFLAGS) -I$(srcdir)/tests -I$(srcdir)/tests/interop
+interop_ldadd = tests/interop/libinterop.la tests/libtap.la lib/libnbd.la
+
+check_LTLIBRARIES += tests/interop/libinterop.la
+tests_interop_libinterop_la_SOURCES = \
+	tests/interop/extents.c \
+	tests/interop/extents.h \
+	tests/interop/server.c \
+	tests/interop/server.h
+tests_interop_libinterop_la_CPPFLAGS = $(interop_cppflags)
+
+interop_nbd_server = $(interop_cppflags) -DSERVER='"nbd-server"'
+interop_nbdkit = $(interop_cppflags) -DSERVER='"nbdkit"'
+interop_qemu_nbd = $(interop_cppflags) -DSERVER='"qemu-nbd"'
+
+interop_programs = \
+	tests/interop/addresses \
+	tests/interop/data-nbd-server \
+	tests/interop/data-nbdkit \
+	tests/interop/data-qemu-nbd \
+	tests/interop/errors \
+	tests/interop/exports-nbd-server \
+	tests/interop/exports-nbdkit \
+	tests/interop/exports-qemu-nbd \
+	tests/interop/flight-nbd-server \
+	tests/interop/flight-nbdkit \
+	tests/interop/flight-qemu-nbd \
+	tests/interop/loop \
+	tests/interop/loss-nbd-server \
+	tests/interop/loss-nbdkit \
+	tests/interop/loss-qemu-nbd \
+	tests/interop/modes \
+	tests/interop/sockets \
+	tests/interop/sparse-nbdkit \
+	tests/interop/sparse-qemu \
+	tests/interop/threads
+check_PROGRAMS += $(interop_programs)
+TESTS += $(interop_programs)
+
+tests_interop_addresses_SOURCES = tests/interop/addresses.c
+tests_interop_addresses_CPPFLAGS = $(interop_cppflags)
+tests_interop_addresses_LDADD = $(interop_ldadd)
+
+tests_interop_data_nbd_server_SOURCES = tests/interop/data.c
+tests_interop_data_nbd_server_CPPFLAGS = $(interop_nbd_server)
+tests_interop_data_nbd_server_LDADD = $(interop_ldadd)
+
+tests_interop_data_nbdkit_SOURCES = tests/interop/data.c
+tests_interop_data_nbdkit_CPPFLAGS = $(interop_nbdkit)
+tests_interop_data_nbdkit_LDADD = $(interop_ldadd)
+
+tests_interop_data_qemu_nbd_SOURCES = tests/interop/data.c
+tests_interop_data_qemu_nbd_CPPFLAGS = $(interop_qemu_nbd)
+tests_interop_data_qemu_nbd_LDADD = $(interop_ldadd)
+
+tests_interop_errors_SOURCES = tests/interop/errors.c
+tests_interop_errors_CPPFLAGS = $(interop_cppflags)
+tests_interop_errors_LDADD = $(interop_ldadd)
+
+tests_interop_exports_nbd_server_SOURCES = tests/interop/exports.c
+tests_interop_exports_nbd_server_CPPFLAGS = $(interop_nbd_server)
+tests_interop_exports_nbd_server_LDADD = $(interop_ldadd)
+
+tests_interop_exports_nbdkit_SOURCES = tests/interop/exports.c
+tests_interop_exports_nbdkit_CPPFLAGS = $(interop_nbdkit)
+tests_interop_exports_nbdkit_LDADD = $(interop_ldadd)
+
+tests_interop_exports_qemu_nbd_SOURCES = tests/interop/exports.c
+tests_interop_exports_qemu_nbd_CPPFLAGS = $(interop_qemu_nbd)
+tests_interop_exports_qemu_nbd_LDADD = $(interop_ldadd)
+
+tests_interop_flight_nbd_server_SOURCES = tests/interop/flight.c
+tests_interop_flight_nbd_server_CPPFLAGS = $(interop_nbd_server)
+tests_interop_flight_nbd_server_LDADD = $(interop_ldadd)
+
+tests_interop_flight_nbdkit_SOURCES = tests/interop/flight.c
+tests_interop_flight_nbdkit_CPPFLAGS = $(interop_nbdkit)
+tests_interop_flight_nbdkit_LDADD = $(interop_ldadd)
+
+tests_interop_flight_qemu_nbd_SOURCES = tests/interop/flight.c
+tests_interop_flight_qemu_nbd_CPPFLAGS = $(interop_qemu_nbd)
+tests_interop_flight_qemu_nbd_LDADD = $(interop_ldadd)
+
+tests_interop_loop_SOURCES = tests/interop/loop.c
+tests_interop_loop_CPPFLAGS = $(interop_cppflags)
+tests_interop_loop_LDADD = $(interop_ldadd)
+
+tests_interop_loss_nbd_server_SOURCES = tests/interop/loss.c
+tests_interop_loss_nbd_server_CPPFLAGS = $(interop_nbd_server)
+tests_interop_loss_nbd_server_LDADD = $(interop_ldadd)
+
+tests_interop_loss_nbdkit_SOURCES = tests/interop/loss.c
+tests_interop_loss_nbdkit_CPPFLAGS = $(interop_nbdkit)
+tests_interop_loss_nbdkit_LDADD = $(interop_ldadd)
+
+tests_interop_loss_qemu_nbd_SOURCES = tests/interop/loss.c
+tests_interop_loss_qemu_nbd_CPPFLAGS = $(interop_qemu_nbd)
+tests_interop_loss_qemu_nbd_LDADD = $(interop_ldadd)
+
+tests_interop_modes_SOURCES = tests/interop/modes.c
+tests_interop_modes_CPPFLAGS = $(interop_cppflags)
+tests_interop_modes_LDADD = $(interop_ldadd)
+
+tests_interop_sockets_SOURCES = tests/interop/sockets.c
+tests_interop_sockets_CPPFLAGS = $(interop_cppflags)
+tests_interop_sockets_LDADD = $(interop_ldadd)
+
+tests_interop_sparse_nbdkit_SOURCES = tests/interop/sparse-nbdkit.c
+tests_interop_sparse_nbdkit_CPPFLAGS = $(interop_cppflags)
+tests_interop_sparse_nbdkit_LDADD = $(interop_ldadd)
+
+tests_interop_sparse_qemu_SOURCES = tests/interop/sparse-qemu.c
+tests_interop_sparse_qemu_CPPFLAGS = $(interop_cppflags)
+tests_interop_sparse_qemu_LDADD = $(interop_ldadd)
+
+tests_interop_threads_SOURCES = tests/interop/threads.c
+tests_interop_threads_CPPFLAGS = $(interop_cppflags)
+tests_interop_threads_LDADD = $(interop_ldadd)
+
 EXTRA_DIST += tests/interop/local.mk

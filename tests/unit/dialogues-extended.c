@@ -816,7 +816,7 @@ const struct dialogue extended_dialogues[] = {
          SERVER (CHUNK (DONE, DATA, 1, 4096, 520) HALF)),
   READS ("a hole over data that came before",
          "chunk 4096+1024 status 1 error 0 sum 17408; "
-         "chunk 4608+512 status 2 error 0 sum 0; " READ_DONE,
+         "chunk 4608+512 status 2 error 0 sum 0; " READ_FAILS (EPROTO),
          check_data_and_hole,
          SERVER (CHUNK (MORE, DATA, 1, 4096, 1032) ALL),
          SERVER (CHUNK (DONE, HOLE, 1, 4096, 12) "u64:4608 u32:512")),

@@ -604,13 +604,13 @@ const struct dialogue structured_dialogues[] = {
          SERVER (CHUNK (DONE, DATA, 1, 9) "u64:4096 11")),
   READS ("a hole over data that came before",
          "chunk 4096+1024 status 1 error 0 sum 17408; "
-         "chunk 4352+256 status 2 error 0 sum 0; " READ_DONE,
+         "chunk 4352+256 status 2 error 0 sum 0; " READ_FAILS (EPROTO),
          check_hole_in_data,
          SERVER (CHUNK (MORE, DATA, 1, 1032) ALL),
          SERVER (CHUNK (DONE, HOLE, 1, 12) "u64:4352 u32:256")),
   READS ("data over a hole that came before",
          "chunk 4096+1024 status 2 error 0 sum 0; "
-         "chunk 4352+256 status 1 error 0 sum 8704; " READ_DONE,
+         "chunk 4352+256 status 1 error 0 sum 8704; " READ_FAILS (EPROTO),
          check_data_in_hole,
          SERVER (CHUNK (MORE, HOLE, 1, 12) "u64:4096 u32:1024"),
          SERVER (CHUNK (DONE, DATA, 1, 264) "u64:4352 x256:22")),

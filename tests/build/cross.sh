@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+# A build for another processor: the library is for that one, the generator
+# ran on this one, and what it wrote does not differ.
+
+. "${srcdir:=.}/tests/build/common.sh"
+
+host=aarch64-linux-gnu
+slow_test "$host-gcc" readelf
+
+source=$tmp/source
+build=$tmp/build
+
+machine ()
+{
+  readelf -h "$1" | sed -n 's/^ *Machine: *//p' | sort -u
+}
+
+# is_for MACHINE FILE
+is_for ()
+{
+  machine "$2"
+  test "$(machine "$2")" = "$1"
+}
+
+need "the source is copied" copy_source "$source"
+need "configure" configure_in "$build" "$source" --host="$host" \
+  --enable-werror --without-gnutls --without-libxml2
+need "make" make_in "$build"
+ok "the library is for AArch64" \
+  is_for AArch64 "$build/lib/.libs/libnbd.so.0.0.0"
+ok "so is every object of the archive" \
+  is_for AArch64 "$build/lib/.libs/libnbd.a"
+ok "the generator is for this machine" \
+  is_for "$(machine "$(command -v readelf)")" "$build/generator/generator"
+for file in include/libnbd.h lib/api.c lib/api.h lib/libnbd.syms \
+            tests/abi/symbols.list; do
+  ok "the generator wrote $file as it does elsewhere" \
+    cmp "$(generated "$file")" "$build/$file"
+done
+ok "the test programs are built too" make_in "$build" check TESTS=
+
+done_testing
