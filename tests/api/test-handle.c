@@ -221,8 +221,8 @@ test_flag_settings (void)
   nbd_close (h);
 }
 
-/* Threads that put values into the handle, and add up what they put in and what
- * they got out.
+/* Threads that put values into the handle, and add up what they put in and
+ * what they got out.
  */
 #define SWAPPERS 4
 #define SWAPS_EACH 1000000

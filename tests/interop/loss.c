@@ -53,9 +53,11 @@ check_read_only (void)
   struct server *s = start_read_only ();
   struct nbd_handle *h = new_handle ();
   uint8_t buf[4096] = { 1 };
+  uint64_t chunks;
 
   MUST (nbd_set_export_name (h, nbd_server ? "ro" : ""));
   must_connect (s, h);
+  chunks = nbd_stats_chunks_sent (h);
   is_int (nbd_is_read_only (h), 1, "the server says that it is read-only");
   is_int (nbd_pwrite (h, buf, sizeof buf, 0, 0), -1, "a write is refused");
   is_int (nbd_get_errno (), EPERM, "with EPERM");
@@ -65,6 +67,7 @@ check_read_only (void)
   is_int (nbd_trim (h, sizeof buf, 0, 0), -1, "a trim is refused");
   is_int (nbd_get_errno (), nbd_can_trim (h) ? EPERM : EINVAL,
           "with EPERM, or with EINVAL if it is not offered");
+  is_int (nbd_stats_chunks_sent (h), chunks, "nothing is sent");
   is_int (nbd_pread (h, buf, sizeof buf, 0, 0), 0, "a read succeeds");
   ok (memcmp (buf, disk, sizeof buf) == 0, "nothing was written");
 

@@ -308,8 +308,19 @@ judge (int status)
   return KEEPER_GOOD;
 }
 
+/* The server has ended.  A test program that was killed cannot remove its
+ * temporary folder.
+ */
 static void __attribute__ ((noreturn))
-keep (const struct launch *l, int control)
+finish (pid_t program, int verdict)
+{
+  if (getppid () != program)
+    execlp ("rm", "rm", "-rf", temp_dir (), NULL);
+  _exit (verdict);
+}
+
+static void __attribute__ ((noreturn))
+keep (const struct launch *l, pid_t program, int control)
 {
   struct pollfd fds[2] = { { .fd = control, .events = POLLIN } };
   int verdict = KEEPER_EARLY, status, timeout = -1;
@@ -372,7 +383,7 @@ keep (const struct launch *l, int control)
         if (verdict == KEEPER_GOOD && ended == group)
           verdict = judge (status);
       if (ended == -1 && errno == ECHILD)
-        _exit (verdict);
+        finish (program, verdict);
     }
   }
 }
@@ -380,6 +391,7 @@ keep (const struct launch *l, int control)
 static void
 start_keeper (struct server *s, const struct launch *l)
 {
+  pid_t program = getpid ();
   int control[2];
 
   MUST (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control));
@@ -387,7 +399,7 @@ start_keeper (struct server *s, const struct launch *l)
   MUST (s->keeper);
   if (s->keeper == 0) {
     close (control[1]);
-    keep (l, control[0]);
+    keep (l, program, control[0]);
   }
   close (control[0]);
   s->control = control[1];

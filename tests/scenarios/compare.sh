@@ -35,6 +35,20 @@ trap 'exit 1' HUP INT TERM
 mkdir "$work/lib" "$work/system" "$work/ours"
 ln -s "$(realpath "$system")" "$work/lib/libnbd.so.0"
 
+# The functions of 1.14: all must be called, but for what is about TLS, URIs,
+# vsock and subprocesses, and no others.
+syms=$build/lib/libnbd.syms
+test -f "$syms" || syms=${srcdir:-.}/lib/libnbd.syms
+nm -D -u "$program" | sed -n 's/.*[ _]\(nbd_[a-z0-9_]*\).*/\1/p' | sort -u \
+  > "$work/called"
+sed -n -e '/^LIBNBD_1\.1[6-9]/q' -e '/^LIBNBD_1\.[2-9][0-9]/q' \
+    -e 's/^ *\(nbd_[a-z0-9_]*\);.*/\1/p' "$syms" | sort -u > "$work/functions"
+grep -v -E '_tls|_uri|_vsock|connect_command|_systemd_|kill_subprocess' \
+  "$work/functions" | comm -13 "$work/called" - > "$work/uncalled"
+comm -23 "$work/called" "$work/functions" > "$work/newer"
+test -s "$work/functions" && test -s "$work/called" ||
+  echo "the lists of functions" > "$work/uncalled"
+
 # The library that the program was linked with is found by itself.  Leaks of
 # the other one are not ours.
 on_system ()
@@ -46,6 +60,11 @@ on_ours ()
   env -u LD_LIBRARY_PATH "$program" "$@"
 }
 
+if test -s "$work/newer"; then
+  sed 's/^/# newer than 1.14: /' "$work/newer"
+  echo "Bail out! the scenarios call functions that 1.14 does not have"
+  exit 1
+fi
 version=$(on_system --version) ||
   skip_all "the system's libnbd.so.0 cannot be used"
 case $version in
@@ -53,24 +72,17 @@ case $version in
   *) skip_all "the system's libnbd is $version, the scenarios are for 1.14";;
 esac
 
+if test "$(on_ours --version)" = "$version"; then
+  echo "Bail out! the program does not run on the library of this build"
+  exit 1
+fi
+
 jobs=$(nproc 2> /dev/null || echo 2)
 on_system --all "$work/system" $((jobs * 2)) &
 other=$!
 on_ours --all "$work/ours" $((jobs * 2))
 wait $other
 on_ours --list > "$work/list"
-
-# Functions up to 1.14 that no scenario calls.  TLS, URIs, vsock and
-# subprocesses are not among the scenarios.
-syms=$build/lib/libnbd.syms
-test -f "$syms" || syms=${srcdir:-.}/lib/libnbd.syms
-nm -D -u "$program" | sed -n 's/.*\(nbd_[a-z0-9_]*\).*/\1/p' | sort -u \
-  > "$work/called"
-sed -n -e '/^LIBNBD_1\.1[6-9]/q' -e '/^LIBNBD_1\.[2-9][0-9]/q' \
-    -e 's/^ *\(nbd_[a-z0-9_]*\);.*/\1/p' "$syms" |
-  grep -v -E '_tls|_uri|_vsock|connect_command|_systemd_|kill_subprocess' |
-  sort -u > "$work/functions"
-comm -13 "$work/called" "$work/functions" > "$work/uncalled"
 
 status=0
 ${AWK:-awk} -v work="$work" -v accepted="$here/accepted.txt" \

@@ -69,6 +69,14 @@ SCENARIO (package, "parameters/the package's name and version")
 
 /* Names. */
 
+/* Whether a name is that in BUF. */
+static void
+show_same (char *name)
+{
+  say ("the same: %d", strcmp (name, buf) == 0);
+  free (name);
+}
+
 SCENARIO (handle_names, "parameters/handles are numbered as they are created")
 {
   struct nbd_handle *other;
@@ -97,7 +105,7 @@ SCENARIO (long_handle_name, "parameters/the name of a handle may be long")
   create ();
   memset (buf, 'n', 10000);
   CALL (nbd_set_handle_name (h, buf));
-  say ("the same: %d", strcmp (nbd_get_handle_name (h), buf) == 0);
+  show_same (nbd_get_handle_name (h));
 }
 
 SCENARIO (private_data, "parameters/private data is a number of the caller's")
@@ -125,7 +133,7 @@ SCENARIO (export_name_4096, "parameters/an export name of 4096 bytes")
   create ();
   memset (buf, 'e', 4096);
   CALL (nbd_set_export_name (h, buf));
-  say ("the same: %d", strcmp (nbd_get_export_name (h), buf) == 0);
+  show_same (nbd_get_export_name (h));
 }
 
 SCENARIO (export_name_4097, "parameters/an export name of 4097 bytes")
@@ -160,7 +168,7 @@ SCENARIO (meta_context_4096, "parameters/a meta context name of 4096 bytes")
   create ();
   memset (buf, 'm', 4096);
   CALL (nbd_add_meta_context (h, buf));
-  say ("the same: %d", strcmp (nbd_get_meta_context (h, 0), buf) == 0);
+  show_same (nbd_get_meta_context (h, 0));
 }
 
 SCENARIO (meta_context_4097, "parameters/a meta context name of 4097 bytes")

@@ -41,6 +41,19 @@ require (const char *program)
   }
 }
 
+/* A process of our own, or the end: what is not one must never be killed. */
+static pid_t
+fork_server (void)
+{
+  pid_t pid = fork ();
+
+  if (pid == -1) {
+    perror ("fork");
+    abort ();
+  }
+  return pid;
+}
+
 /* In the child: run the server, which does not outlive us. */
 static void
 become (const char *const *argv)
@@ -67,7 +80,7 @@ start_nbdkit (const char *const *args)
     argv[n++] = *args++;
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
     abort ();
-  server = fork ();
+  server = fork_server ();
   if (server == 0) {
     dup2 (pair[1], 0);
     dup2 (pair[1], 1);
@@ -107,7 +120,7 @@ start_qemu_nbd (const char *const *args)
   if (bind (fd, (struct sockaddr *) &addr, sizeof addr) == -1 ||
       listen (fd, 1) == -1)
     abort ();
-  server = fork ();
+  server = fork_server ();
   if (server == 0) {
     char pid[16];
 
@@ -147,7 +160,7 @@ start_nbd_server (const char *exports)
   fclose (fp);
   free (dir);
   free (path);
-  server = fork ();
+  server = fork_server ();
   if (server == 0)
     become (argv);
   for (int i = 0; i < 2000; i++) {
@@ -184,8 +197,11 @@ static void
 stop (void)
 {
   finish ();
+  if (server <= 0)
+    abort ();
   kill (server, SIGKILL);
   waitpid (server, NULL, 0);
+  server = 0;
 }
 
 /* What all of them can do. */

@@ -880,6 +880,25 @@ const struct dialogue broken_dialogues[] = {
     .state = "CLOSED",
   },
   {
+    .name = "broken: structured replies: an error about a disconnect",
+    .steps = {
+      STRUCTURED_HANDSHAKE,
+      CALL (flush), CALL (disconnect),
+      CLIENT (REQUEST (FLUSH, 0, 1, 0, 0)),
+      CLIENT (REQUEST (DISC, 0, 2, 0, 0)),
+      SERVER (CHUNK (DONE, ERROR, 2, 6) "u32:108 u16:0"),
+      SERVER (END (1)),
+      SERVER_CLOSES,
+    },
+    .state = "CLOSED",
+    .log = "done flush 0; free flush; retired 1 0; ",
+    .check = retire_all,
+  },
+  KILLS ("a second reply to a disconnect", NO_COOKIE (2),
+         CALL (disconnect),
+         CLIENT (REQUEST (DISC, 0, 2, 0, 0)),
+         SERVER (SIMPLE (2, 0)), SERVER (SIMPLE (2, 0))),
+  {
     .name = "broken: all that is in flight is lost",
     .steps = {
       STRUCTURED_HANDSHAKE,

@@ -293,13 +293,29 @@ disconnect (struct play *p)
   CHECK (p, nbd_aio_in_flight (p->h) == 1);
 }
 
+/* The last error: its number in place of strerror (3), on which no two C
+ * libraries agree.
+ */
+static void
+log_error (struct play *p)
+{
+  const char *text = nbd_get_error (), *why = strerror (nbd_get_errno ());
+  size_t n = strlen (text), m = strlen (why);
+
+  if (nbd_get_errno () != 0) {
+    CHECK (p, n > m + 2 && strcmp (text + n - m, why) == 0);
+    n -= MIN (n, m + 2);
+  }
+  play_log (p, "%.*s %d; ", (int) n, text, nbd_get_errno ());
+}
+
 /* Calls that must be refused; nothing is sent. */
 
 static void
 refused (struct play *p, int64_t r)
 {
   CHECK (p, r == -1);
-  play_log (p, "%s; ", nbd_get_error ());
+  log_error (p);
 }
 
 static void
@@ -585,7 +601,7 @@ hold_replies (struct play *p)
     if (call == 0)                                              \
       play_log (p, #name "; ");                                 \
     else                                                        \
-      play_log (p, "%s; ", nbd_get_error ());                   \
+      log_error (p);                                            \
     hold_replies (p);                                           \
   }
 
@@ -752,9 +768,9 @@ const struct dialogue extended_dialogues[] = {
     .steps = { EXTENDED_META_HANDSHAKE, CALL (refuse_without_flag) },
     .state = "READY",
     .log = "free extent64; free status; nbd_aio_block_status_filter: the "
-           "PAYLOAD_LEN flag must be set: Invalid argument; "
-           "free write; nbd_aio_pwrite: the PAYLOAD_LEN flag must be set with "
-           "extended headers, and only there: Invalid argument; ",
+           "PAYLOAD_LEN flag must be set " NUMBER (EINVAL)
+           "; free write; nbd_aio_pwrite: the PAYLOAD_LEN flag must be set "
+           "with extended headers, and only there " NUMBER (EINVAL) "; ",
     .check = retire_all,
   },
   {
@@ -1250,7 +1266,7 @@ const struct dialogue extended_dialogues[] = {
     .steps = { EXTENDED_META_HANDSHAKE, CALL (refuse_unknown_context) },
     .state = "READY",
     .log = "free extent64; free status; nbd_aio_block_status_filter: meta "
-           "context 'x:unknown' was not negotiated: Invalid argument; ",
+           "context 'x:unknown' was not negotiated " NUMBER (EINVAL) "; ",
     .check = retire_all,
   },
   {
@@ -1262,7 +1278,7 @@ const struct dialogue extended_dialogues[] = {
     },
     .state = "READY",
     .log = "free extent64; free status; nbd_aio_block_status_filter: server "
-           "does not support the block status payload: Invalid argument; ",
+           "does not support the block status payload " NUMBER (EINVAL) "; ",
     .check = retire_all,
   },
   {
@@ -1341,8 +1357,8 @@ const struct dialogue extended_dialogues[] = {
            "free extent64; block_status_64; "
            "extents base:allocation 131072: 512/1 error 0; "
            "free extent64; block_status_filter; free extent64; "
-           "nbd_block_status_filter: block-status: command failed: Protocol "
-           "error; ",
+           "nbd_block_status_filter: block-status: command failed "
+           NUMBER (EPROTO) "; ",
     .check = retire_all,
   },
 
