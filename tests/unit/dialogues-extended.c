@@ -165,6 +165,14 @@ write_512 (struct play *p)
 }
 
 static void
+write_65536 (struct play *p)
+{
+  memset (p->buffer[2], 0x5a, 65536);
+  issued (p, nbd_aio_pwrite (p->h, p->buffer[2], 65536, 65536,
+                             log_completion (p, "write"), 0));
+}
+
+static void
 write_fua (struct play *p)
 {
   write_with (p, LIBNBD_CMD_FLAG_FUA);
@@ -1324,6 +1332,27 @@ const struct dialogue extended_dialogues[] = {
     },
     .state = "READY",
     .log = "done status " NUMBER (ENOTCONN) "; free extent64; free status; ",
+  },
+
+  /* Requests that leave slowly. */
+  {
+    .name = "extended headers: a reply that comes too early completes a large "
+            "write when its last byte has left",
+    .steps = {
+      EXTENDED_HANDSHAKE,
+      CALL (take_36),
+      CALL (write_65536), CALL (flush),
+      SERVER (FAILURE (MORE, 1, 65536, 28)),
+      SERVER (END (1, 65536)),
+      CALL (take_the_rest),
+      CLIENT (REQUEST (WRITE, 0x20, 1, 65536, 65536) "x65536:5a"),
+      CLIENT (REQUEST (FLUSH, 0, 2, 0, 0)),
+      SERVER (END (2, 0)),
+    },
+    .state = "READY",
+    .log = "room; done write " NUMBER (ENOSPC) "; done flush 0; free write; "
+           "retired 1 " NUMBER (ENOSPC) "; free flush; retired 2 0; ",
+    .check = retire_all,
   },
 
   /* Calls that wait. */
