@@ -30,9 +30,8 @@ getaddrinfo (const char *host, const char *service,
              const struct addrinfo *hints, struct addrinfo **result)
 {
   nr_resolved++;
-  must (strcmp (host, HOST) == 0 && strcmp (service, "a-service") == 0 &&
-        (hints == NULL || hints->ai_socktype == SOCK_STREAM), "getaddrinfo",
-        __FILE__, __LINE__);
+  MUST_BE (strcmp (host, HOST) == 0 && strcmp (service, "a-service") == 0 &&
+        (hints == NULL || hints->ai_socktype == SOCK_STREAM));
   if (nr_addresses == 0)
     return EAI_NONAME;
   for (unsigned i = 0; i < nr_addresses; i++)
@@ -44,7 +43,7 @@ getaddrinfo (const char *host, const char *service,
 void
 freeaddrinfo (struct addrinfo *result)
 {
-  must (result == answer, "freeaddrinfo", __FILE__, __LINE__);
+  MUST_BE (result == answer);
   nr_freed++;
 }
 

@@ -248,7 +248,7 @@ poll_until_connected (struct nbd_handle *h)
 {
   while (nbd_aio_is_connecting (h))
     MUST (nbd_poll (h, -1));
-  must (nbd_aio_is_ready (h), "nbd_aio_is_ready", __FILE__, __LINE__);
+  MUST_BE (nbd_aio_is_ready (h));
 }
 
 static void
@@ -404,8 +404,7 @@ by_relay (struct nbd_handle *h)
     pumps[i].from = relay_ends[i];
     pumps[i].to = relay_ends[!i];
     pumps[i].seed = 1000 + i;
-    must (pthread_create (&pumps[i].thread, NULL, pump, &pumps[i]) == 0,
-          "pthread_create", __FILE__, __LINE__);
+    MUST_BE (pthread_create (&pumps[i].thread, NULL, pump, &pumps[i]) == 0);
   }
   MUST (nbd_connect_socket (h, pair[0]));
 }
@@ -480,7 +479,7 @@ check_file (const char *path)
   while (done < DISK_SIZE) {
     ssize_t r = pread (fd, buffer + done, DISK_SIZE - done, done);
 
-    must (r > 0, "pread", __FILE__, __LINE__);
+    MUST_BE (r > 0);
     done += r;
   }
   close (fd);
@@ -505,7 +504,7 @@ main (void)
   close (fd);
   disk = calloc (1, DISK_SIZE);
   buffer = malloc (DISK_SIZE);
-  must (disk && buffer, "malloc", __FILE__, __LINE__);
+  MUST_BE (disk && buffer);
 
   unix_server = server_start_file (SERVER_UNIX, SERVER, path);
   tcp_server = server_start_file (SERVER_IPV4, SERVER, path);

@@ -526,7 +526,7 @@ check_error_stays (void)
 
   is_int (nbd_pwrite (h, buf, 512, 0, 0), -1, "a write fails");
   first = strdup (nbd_get_error ());
-  MUST (first ? 0 : -1);
+  MUST_BE (first);
   is_int (nbd_pread (h, buf, 512, 0, 0), 0, "a read succeeds");
   is_str (nbd_get_error (), first, "the error is still that of the write");
   is_int (nbd_get_errno (), ENOSPC, "and so is its number");

@@ -77,8 +77,7 @@ write_files (void)
     fd = open (path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     MUST (fd);
     fill_random (&seed, e->content, e->size);
-    must (write (fd, e->content, e->size) == (ssize_t) e->size, "write",
-          __FILE__, __LINE__);
+    MUST_BE (write (fd, e->content, e->size) == (ssize_t) e->size);
     close (fd);
     free (path);
   }

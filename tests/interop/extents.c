@@ -32,7 +32,7 @@ map_append (struct map *map, uint64_t length, uint64_t flags)
   /* Doubled whenever it is full. */
   if ((map->n & (map->n - 1)) == 0) {
     items = realloc (map->items, (map->n ? map->n * 2 : 1) * sizeof *items);
-    must (items != NULL, "realloc", __FILE__, __LINE__);
+    MUST_BE (items != NULL);
     map->items = items;
   }
   map->items[map->n++] = (nbd_extent) { .length = length, .flags = flags };
@@ -172,7 +172,7 @@ map_of_file (const char *path)
     off_t end = lseek (fd, map.size, SEEK_DATA);
 
     if (end == -1) {
-      MUST (errno == ENXIO ? 0 : -1);
+      MUST_BE (errno == ENXIO);
       end = st.st_size;
     }
     if ((uint64_t) end > map.size)

@@ -137,8 +137,7 @@ retire (struct nbd_handle *h, struct slot *slots, unsigned nr_slots)
     for (unsigned i = 0; r == NULL && i < nr_slots; i++)
       if (slots[i].request && slots[i].request->cookie == cookie)
         r = slots[i].request;
-    must (r && r->retirement == BY_PEEK, "nbd_aio_peek_command_completed",
-          __FILE__, __LINE__);
+    MUST_BE (r && r->retirement == BY_PEEK);
     if (nbd_aio_command_completed (h, cookie) == 1)
       r->retired++;
     r->completed++;
@@ -153,7 +152,7 @@ calloc_requests (unsigned n)
 {
   struct request *requests = calloc (n, sizeof *requests);
 
-  must (requests != NULL, "calloc", __FILE__, __LINE__);
+  MUST_BE (requests != NULL);
   return requests;
 }
 
@@ -169,12 +168,12 @@ fly (const struct server *s, unsigned depth, size_t slot_size, unsigned total,
   unsigned out_of_order = 0;
   int most = 0;
 
-  must (slots != NULL, "calloc", __FILE__, __LINE__);
+  MUST_BE (slots != NULL);
   for (unsigned i = 0; i < depth; i++) {
     slots[i].offset = i * slot_size;
     slots[i].size = slot_size;
     slots[i].buffer = malloc (slot_size);
-    must (slots[i].buffer != NULL, "malloc", __FILE__, __LINE__);
+    MUST_BE (slots[i].buffer != NULL);
   }
 
   for (;;) {
@@ -229,7 +228,7 @@ check_disk (const struct server *s, const char *what)
   uint8_t *buf = malloc (DISK_SIZE);
   size_t n = DISK_SIZE / 4;
 
-  must (buf != NULL, "malloc", __FILE__, __LINE__);
+  MUST_BE (buf != NULL);
   for (size_t i = 0; i < DISK_SIZE; i += n)
     MUST (nbd_pread (h, buf + i, n, i, 0));
   ok (memcmp (buf, disk, DISK_SIZE) == 0, "%s: the disk is as written", what);
@@ -370,7 +369,7 @@ main (void)
   MUST (ftruncate (fd, DISK_SIZE));
   close (fd);
   disk = calloc (1, DISK_SIZE);
-  must (disk != NULL, "calloc", __FILE__, __LINE__);
+  MUST_BE (disk != NULL);
 
   check_server (server_start_file (SERVER_UNIX, SERVER, path),
                 SERVER " on a Unix socket");

@@ -101,8 +101,7 @@ wait_epoll (void)
 {
   struct epoll_event event;
 
-  must (epoll_wait (epoll_fd, &event, 1, -1) == 1, "epoll_wait", __FILE__,
-        __LINE__);
+  MUST_BE (epoll_wait (epoll_fd, &event, 1, -1) == 1);
   return event.events;
 }
 
@@ -242,7 +241,7 @@ run_requests (struct nbd_handle *h, const struct loop *loop, size_t largest,
   completed = wrong = freed = 0;
   for (unsigned i = 0; i < DEPTH; i++) {
     slots[i].buffer = malloc (largest);
-    MUST (slots[i].buffer ? 0 : -1);
+    MUST_BE (slots[i].buffer);
   }
   while (completed < total) {
     for (unsigned i = 0; i < DEPTH; i++)
@@ -383,7 +382,7 @@ check_poll2 (const struct server *s)
           "an event descriptor that is not readable times out");
   is_int (nbd_poll2 (h, fds[0], 0), 0, "and so does a pipe");
 
-  MUST (pthread_create (&thread, NULL, wake, NULL) ? -1 : 0);
+  MUST_BE (pthread_create (&thread, NULL, wake, NULL) == 0);
   is_int (nbd_poll2 (h, fds[0], -1), 1, "a pipe wakes nbd_poll2");
   is_int (nbd_poll2 (h, event_fd, -1), 1, "an event descriptor does, too");
   pthread_join (thread, NULL);
@@ -422,7 +421,7 @@ main (void)
   server_require ("nbdkit", "--version", NULL);
   tap_begin ();
   disk = calloc (1, DISK_SIZE);
-  MUST (disk ? 0 : -1);
+  MUST_BE (disk);
   s[0] = server_start (SERVER_UNIX, "nbdkit", "memory", "64M", NULL);
   s[1] = server_start (SERVER_IPV4, "nbdkit", "memory", "64M", NULL);
   for (size_t t = 0; t < 2; t++) {

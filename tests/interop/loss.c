@@ -207,7 +207,7 @@ check_kill (enum server_transport transport, bool write, const char *what)
                                    .user_data = &requests[i], .free = freed };
 
     requests[i].buf = malloc (REQUEST_SIZE);
-    MUST (requests[i].buf ? 0 : -1);
+    MUST_BE (requests[i].buf);
     /* A write changes nothing, so that all reads are to find the same. */
     if (write)
       memcpy (requests[i].buf, disk + i * REQUEST_SIZE, REQUEST_SIZE);
@@ -269,7 +269,7 @@ check_close (void)
 
   for (unsigned i = 0; i < NR_REQUESTS; i++) {
     requests[i].buf = malloc (REQUEST_SIZE);
-    MUST (requests[i].buf ? 0 : -1);
+    MUST_BE (requests[i].buf);
     MUST (nbd_aio_pread (h, requests[i].buf, REQUEST_SIZE, i * REQUEST_SIZE,
                          (nbd_completion_callback) {
                            .callback = completed, .user_data = &requests[i],
@@ -345,7 +345,7 @@ check_kill_asleep (void)
                          "thread_model=echo parallel", "get_size=echo 1048576",
                          script, NULL);
   h = connected (asleep);
-  MUST (pthread_create (&thread, NULL, kill_when_asked, NULL) ? -1 : 0);
+  MUST_BE (pthread_create (&thread, NULL, kill_when_asked, NULL) == 0);
   is_int (nbd_pread (h, buf, sizeof buf, 0, 0), -1,
           "a read during which the server is killed fails");
   is_int (nbd_get_errno (), ENOTCONN, "with ENOTCONN");
@@ -486,9 +486,9 @@ main (void)
   fd = open (path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   MUST (fd);
   disk = malloc (DISK_SIZE);
-  must (disk != NULL, "malloc", __FILE__, __LINE__);
+  MUST_BE (disk != NULL);
   fill_random (&seed, disk, DISK_SIZE);
-  must (write (fd, disk, DISK_SIZE) == DISK_SIZE, "write", __FILE__, __LINE__);
+  MUST_BE (write (fd, disk, DISK_SIZE) == DISK_SIZE);
   close (fd);
 
   check_read_only ();

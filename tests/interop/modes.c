@@ -271,7 +271,7 @@ check_opt_mode (void)
 
   /* The longest name. */
   name = malloc (4098);
-  MUST (name ? 0 : -1);
+  MUST_BE (name);
   memset (name, 'n', 4097);
   name[4097] = '\0';
   h = new_handle ();
@@ -457,7 +457,7 @@ check_payload (void)
   uint8_t *p = calloc (1, 64 * MIB + 1);
   uint64_t chunks;
 
-  MUST (p ? 0 : -1);
+  MUST_BE (p);
   is_int (nbd_get_block_size (h, LIBNBD_SIZE_PAYLOAD), 4 * MIB,
           "the limit of a payload is that of the server");
   is_int (nbd_pwrite (h, p, 4 * MIB, 0, 0), 0, "which can be written");

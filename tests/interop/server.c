@@ -91,7 +91,7 @@ must (bool good, const char *call, const char *file, int line)
 static void *
 checked (void *p)
 {
-  must (p != NULL, "malloc", __FILE__, __LINE__);
+  MUST_BE (p != NULL);
   return p;
 }
 
@@ -101,7 +101,7 @@ collect (const char *args[MAX_ARGS], const char *program, va_list ap)
   size_t n = 0;
 
   for (const char *arg = program; arg; arg = va_arg (ap, const char *)) {
-    must (n < MAX_ARGS - 1, "collect", __FILE__, __LINE__);
+    MUST_BE (n < MAX_ARGS - 1);
     args[n++] = arg;
   }
   args[n] = NULL;
@@ -132,7 +132,7 @@ wait_for (pid_t pid)
   int status = 0;
 
   while (waitpid (pid, &status, 0) == -1)
-    must (errno == EINTR, "waitpid", __FILE__, __LINE__);
+    MUST_BE (errno == EINTR);
   return status;
 }
 
@@ -141,7 +141,7 @@ run (const char *output, const char *const *args)
 {
   pid_t pid = fork ();
 
-  must (pid != -1, "fork", __FILE__, __LINE__);
+  MUST_BE (pid != -1);
   if (pid == 0)
     become (args, output);
   return wait_for (pid);
@@ -290,7 +290,7 @@ server_group (const struct launch *l, pid_t pid)
   int n;
 
   if (fp) {
-    if (fscanf (fp, "%d", &n) == 1)
+    if (fscanf (fp, "%d", &n) == 1 && n > 1)
       pid = n;
     fclose (fp);
   }
@@ -463,7 +463,7 @@ wait_until_listening (struct server *s)
       return;
     poll (NULL, 0, 10);
   }
-  must (false, "connect to nbd-server", __FILE__, __LINE__);
+  MUST_BE (false);
 }
 
 struct server *
@@ -490,7 +490,7 @@ server_start_nbd_server (enum server_transport transport, const char *sections)
              transport == SERVER_IPV4 ? "127.0.0.1" : "::1", s->port);
   }
   fprintf (fp, "%s", sections);
-  MUST (fclose (fp) == 0 ? 0 : -1);
+  MUST_BE (fclose (fp) == 0);
   {
     const char *const args[] = {
       "nbd-server", "-C", config, "-p", pid_file, NULL
@@ -591,8 +591,7 @@ server_freeze (struct server *s)
   char answer;
 
   tell_keeper (s, FREEZE);
-  must (read (s->control, &answer, 1) == 1, "server_freeze", __FILE__,
-        __LINE__);
+  MUST_BE (read (s->control, &answer, 1) == 1);
 }
 
 void
@@ -638,7 +637,7 @@ new_handle (void)
 {
   struct nbd_handle *h = nbd_create ();
 
-  must (h != NULL, "nbd_create", __FILE__, __LINE__);
+  MUST_BE (h != NULL);
   return h;
 }
 

@@ -99,7 +99,7 @@ check_not_sockets (const struct server *s)
 
   fd = open (path, O_RDWR | O_CREAT, 0600);
   MUST (fd);
-  must (write (fd, "content", 7) == 7, "write", __FILE__, __LINE__);
+  MUST_BE (write (fd, "content", 7) == 7);
   refuse (s, fd, ENOTSOCK, "a file");
   ok (pread (fd, &c, 1, 3) == 1 && c == 't', "the file can still be read");
   is_int (lseek (fd, 0, SEEK_CUR), 7, "and nothing has been read from it");
@@ -284,8 +284,7 @@ check_bad_peer (const struct taker *taker, const char *greeting, size_t n,
   int pair[2], r, fd;
 
   MUST (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
-  must (send (pair[1], greeting, n, MSG_NOSIGNAL) == (ssize_t) n, "send",
-        __FILE__, __LINE__);
+  MUST_BE (send (pair[1], greeting, n, MSG_NOSIGNAL) == (ssize_t) n);
   if (hang_up)
     close (pair[1]);
   r = taker->take (h, pair[0]);

@@ -66,7 +66,7 @@ check_data_plugin (void)
   map_append (&want, 1024 * KIB, HOLE_AND_ZERO);
   check_map (h, LIBNBD_CONTEXT_BASE_ALLOCATION, &want, "data");
 
-  MUST (p ? 0 : -1);
+  MUST_BE (p);
   MUST (nbd_pread (h, p, 2 * MIB, 0, 0));
   ok (all_bytes_are (p, 64 * KIB, 1) &&
       all_bytes_are (p + 64 * KIB, 128 * KIB, 0) &&
@@ -99,7 +99,7 @@ check_sparse_random (void)
 
   ok (map.n > 10, "sparse-random: there are %zu extents", map.n);
   check_map (h, LIBNBD_CONTEXT_BASE_ALLOCATION, &map, "sparse-random");
-  MUST (p ? 0 : -1);
+  MUST_BE (p);
   for (unsigned i = 0; i < 4; i++)
     MUST (nbd_pread (h, p + i * 16 * MIB, 16 * MIB, i * 16 * MIB, 0));
   for (size_t i = 0; i < map.n; i++) {
@@ -144,7 +144,7 @@ check_many (void)
   struct server *s;
   struct nbd_handle *h;
 
-  MUST (fp ? 0 : -1);
+  MUST_BE (fp);
   while (want.size < 64 * MIB) {
     uint64_t length = 4096 * (1 + next_random (&seed) % 8);
     unsigned type = next_random (&seed) % 4;
@@ -184,8 +184,8 @@ check_file (void)
   MUST (ftruncate (fd, 32 * MIB));
   for (unsigned i = 0; i < 40; i++) {
     fill_random (&seed, chunk, sizeof chunk);
-    must (pwrite (fd, chunk, sizeof chunk, next_random (&seed) % 512 * 65536)
-          == sizeof chunk, "pwrite", __FILE__, __LINE__);
+    MUST_BE (pwrite (fd, chunk, sizeof chunk, next_random (&seed) % 512 * 65536)
+          == sizeof chunk);
   }
   s = server_start (SERVER_UNIX, "nbdkit", "file", path, NULL);
   h = connected_with_context (s);

@@ -99,9 +99,8 @@ check_raw (void)
   MUST (ftruncate (fd, IMAGE_SIZE));
   for (unsigned i = 0; i < 60; i++) {
     fill_random (&seed, cluster, CLUSTER);
-    must (pwrite (fd, cluster, CLUSTER,
-                  next_random (&seed) % NR_CLUSTERS * CLUSTER) == CLUSTER,
-          "pwrite", __FILE__, __LINE__);
+    MUST_BE (pwrite (fd, cluster, CLUSTER,
+                  next_random (&seed) % NR_CLUSTERS * CLUSTER) == CLUSTER);
   }
   s = server_start_file (SERVER_UNIX, "qemu-nbd", path);
   h = connected_with_contexts (s, LIBNBD_CONTEXT_BASE_ALLOCATION, NULL, NULL);
@@ -125,7 +124,7 @@ create_qcow2 (const char *path, const char *backing)
     : run_command (NULL, "qemu-img", "create", "-q", "-f", "qcow2", path,
                    "64M", NULL);
 
-  must (good, "qemu-img create", __FILE__, __LINE__);
+  MUST_BE (good);
 }
 
 /* What was written is allocated, what was not is a hole, what was zeroed is
@@ -199,8 +198,7 @@ append_name (void *opaque, const char *name)
 {
   char *list = opaque;
 
-  must (strlen (list) + strlen (name) + 2 < 512, "append_name", __FILE__,
-        __LINE__);
+  MUST_BE (strlen (list) + strlen (name) + 2 < 512);
   strcat (list, name);
   strcat (list, " ");
   return 0;
@@ -250,9 +248,8 @@ check_bitmap (const char *path)
   struct server *s;
   struct nbd_handle *h;
 
-  must (run_command (NULL, "qemu-img", "bitmap", "--add", "-g", "65536", "-f",
-                     "qcow2", path, "b0", NULL), "qemu-img bitmap", __FILE__,
-        __LINE__);
+  MUST_BE (run_command (NULL, "qemu-img", "bitmap", "--add", "-g", "65536", "-f",
+                     "qcow2", path, "b0", NULL));
   s = server_start (SERVER_UNIX, "qemu-nbd", "--persistent", "--format=qcow2",
                     path, NULL);
   h = connected (s);
@@ -414,8 +411,7 @@ check_large (void)
     MUST (nbd_pread (h, back, CLUSTER, places[i], 0));
     memset (cluster, i + 1, CLUSTER);
     wrong += memcmp (back, cluster, CLUSTER) != 0;
-    must (pread (fd, back, CLUSTER, places[i]) == CLUSTER, "pread", __FILE__,
-          __LINE__);
+    MUST_BE (pread (fd, back, CLUSTER, places[i]) == CLUSTER);
     wrong += memcmp (back, cluster, CLUSTER) != 0;
   }
   is_int (wrong, 0, "large: each place holds what was written there");

@@ -42,7 +42,7 @@ init_workers (struct worker workers[NR_THREADS])
                                    .offset = i * REGION };
     workers[i].want = calloc (1, REGION);
     workers[i].buffer = calloc (1, REGION);
-    must (workers[i].want && workers[i].buffer, "calloc", __FILE__, __LINE__);
+    MUST_BE (workers[i].want && workers[i].buffer);
   }
 }
 
@@ -50,8 +50,7 @@ static void
 start_workers (struct worker workers[NR_THREADS], void *(*run) (void *))
 {
   for (unsigned i = 0; i < NR_THREADS; i++)
-    must (pthread_create (&workers[i].thread, NULL, run, &workers[i]) == 0,
-          "pthread_create", __FILE__, __LINE__);
+    MUST_BE (pthread_create (&workers[i].thread, NULL, run, &workers[i]) == 0);
 }
 
 static void
@@ -294,7 +293,7 @@ run_loop (struct nbd_handle *h)
     if ((fds[0].revents & POLLOUT) &&
         (nbd_aio_get_direction (h) & LIBNBD_AIO_DIRECTION_WRITE) &&
         nbd_aio_notify_write (h) == -1)
-      MUST (nbd_get_errno () == EINVAL ? 0 : -1);
+      MUST_BE (nbd_get_errno () == EINVAL);
     if (fds[0].revents & (POLLIN | POLLHUP | POLLERR))
       MUST (nbd_aio_notify_read (h));
   }
@@ -341,7 +340,7 @@ check_lock_free (void)
   struct server *s;
   int fd;
 
-  MUST (w.buffer ? 0 : -1);
+  MUST_BE (w.buffer);
   MUST (mkfifo (fifo, 0600));
   /* The first opening tells that the server has the request, the second one
    * lets it go on.
@@ -351,7 +350,7 @@ check_lock_free (void)
   s = server_start (SERVER_UNIX, "nbdkit", "eval", "get_size=echo 1048576",
                     script, NULL);
   w.h = connected (s);
-  MUST (pthread_create (&w.thread, NULL, sleep_in_read, &w) ? -1 : 0);
+  MUST_BE (pthread_create (&w.thread, NULL, sleep_in_read, &w) == 0);
   fd = open (fifo, O_RDONLY | O_CLOEXEC);
   MUST (fd);
   close (fd);
