@@ -31,7 +31,7 @@ getaddrinfo (const char *host, const char *service,
 {
   nr_resolved++;
   MUST_BE (strcmp (host, HOST) == 0 && strcmp (service, "a-service") == 0 &&
-        (hints == NULL || hints->ai_socktype == SOCK_STREAM));
+           (hints == NULL || hints->ai_socktype == SOCK_STREAM));
   if (nr_addresses == 0)
     return EAI_NONAME;
   for (unsigned i = 0; i < nr_addresses; i++)

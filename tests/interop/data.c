@@ -7,9 +7,7 @@
 
 #include "config.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -15,7 +15,6 @@
 #include <sys/signalfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "server.h"
@@ -76,11 +75,11 @@ print_log (const struct server *s)
 }
 
 void
-must (bool good, const char *call, const char *file, int line)
+must (bool good, const char *what, const char *file, int line)
 {
   if (good)
     return;
-  ok (false, "%s succeeds (%s:%d)", call, file, line);
+  ok (false, "%s (%s:%d)", what, file, line);
   note ("%s", nbd_get_error () ? nbd_get_error () : strerror (errno));
   for (const struct server *s = running; s; s = s->next)
     print_log (s);
@@ -463,7 +462,7 @@ wait_until_listening (struct server *s)
       return;
     poll (NULL, 0, 10);
   }
-  MUST_BE (false);
+  must (false, "nbd-server accepts connections", __FILE__, __LINE__);
 }
 
 struct server *

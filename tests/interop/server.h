@@ -83,8 +83,8 @@ void server_stop (struct server *s);
 bool run_command (const char *file, const char *program, ...)
   __attribute__ ((sentinel));
 
-/* End the program if a call that all else needs has failed, or if what all else
- * needs is not so.
+/* End the program if a call that all else needs has failed, or if what all
+ * else needs is not so.
  */
 #define MUST(call) must ((call) != -1, #call, __FILE__, __LINE__)
 #define MUST_BE(cond) must ((cond), #cond, __FILE__, __LINE__)

@@ -184,8 +184,8 @@ check_file (void)
   MUST (ftruncate (fd, 32 * MIB));
   for (unsigned i = 0; i < 40; i++) {
     fill_random (&seed, chunk, sizeof chunk);
-    MUST_BE (pwrite (fd, chunk, sizeof chunk, next_random (&seed) % 512 * 65536)
-          == sizeof chunk);
+    MUST_BE (pwrite (fd, chunk, sizeof chunk,
+                     next_random (&seed) % 512 * 65536) == sizeof chunk);
   }
   s = server_start (SERVER_UNIX, "nbdkit", "file", path, NULL);
   h = connected_with_context (s);

@@ -100,7 +100,7 @@ check_raw (void)
   for (unsigned i = 0; i < 60; i++) {
     fill_random (&seed, cluster, CLUSTER);
     MUST_BE (pwrite (fd, cluster, CLUSTER,
-                  next_random (&seed) % NR_CLUSTERS * CLUSTER) == CLUSTER);
+                     next_random (&seed) % NR_CLUSTERS * CLUSTER) == CLUSTER);
   }
   s = server_start_file (SERVER_UNIX, "qemu-nbd", path);
   h = connected_with_contexts (s, LIBNBD_CONTEXT_BASE_ALLOCATION, NULL, NULL);
@@ -248,8 +248,8 @@ check_bitmap (const char *path)
   struct server *s;
   struct nbd_handle *h;
 
-  MUST_BE (run_command (NULL, "qemu-img", "bitmap", "--add", "-g", "65536", "-f",
-                     "qcow2", path, "b0", NULL));
+  MUST_BE (run_command (NULL, "qemu-img", "bitmap", "--add", "-g", "65536",
+                        "-f", "qcow2", path, "b0", NULL));
   s = server_start (SERVER_UNIX, "qemu-nbd", "--persistent", "--format=qcow2",
                     path, NULL);
   h = connected (s);
