@@ -157,7 +157,7 @@ api_aio_connect_socket (struct nbd_handle *h, int sock)
   }
   if (connect_done (h, sock, &socket_transport) == -1)
     return -1;
-  return transport_move (h, true);
+  return transport_move (h, RECEIVE_ARRIVED);
 }
 
 /* The synchronous forms: start, then wait for the end of the negotiation. */

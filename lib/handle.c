@@ -146,11 +146,31 @@ api_get_version_extra (struct nbd_handle *h)
   return LIBNBD_VERSION_EXTRA;
 }
 
+static size_t
+string_size (const char *s)
+{
+  return s ? strlen (s) + 1 : 0;
+}
+
+static size_t
+names_size (const struct nbd_handle *h)
+{
+  size_t size = string_size (h->name) + string_size (h->export_name) +
+    string_size (h->export.canonical_name) +
+    string_size (h->export.description);
+
+  for (size_t i = 0; i < h->meta_names.count; i++)
+    size += sizeof *h->meta_names.items + string_size (h->meta_names.items[i]);
+  for (size_t i = 0; i < h->meta.count; i++)
+    size += sizeof *h->meta.items + string_size (h->meta.items[i].name);
+  return size;
+}
+
 /* The sizes that grow with use; the rest of the handle is a constant. */
 ssize_t
 api_get_handle_size (struct nbd_handle *h)
 {
-  return sizeof *h + READ_AHEAD +
+  return sizeof *h + READ_AHEAD + names_size (h) +
     h->queue.size * sizeof *h->queue.ring +
     h->commands.size * sizeof *h->commands.table +
     h->commands.allocated * sizeof (struct command) +

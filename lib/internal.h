@@ -415,18 +415,27 @@ void queue_abandon (struct nbd_handle *h);
 
 extern const struct transport socket_transport;
 
-/* Receive and handle what there is.  With WAIT, sleep until there is
- * something.  -1 if the handle is dead.
+/* How much to receive.  What has arrived is mostly had in one call, which comes
+ * back with less than there was room for; only another call tells whether the
+ * end of the stream is behind it.
  */
-int transport_receive (struct nbd_handle *h, bool wait);
+enum receive {
+  RECEIVE_NOTHING,
+  RECEIVE_ARRIVED,
+  RECEIVE_ALL,                  /* to the end of the stream, if it is there */
+  RECEIVE_WAIT,                 /* what has arrived, sleeping until it has */
+};
+
+/* Receive and handle what there is.  -1 if the handle is dead. */
+int transport_receive (struct nbd_handle *h, enum receive how);
 
 /* Send what the socket takes.  -1 and errno if sending is impossible. */
 int transport_send (struct nbd_handle *h);
 
-/* Receive, if READABLE, and send as far as both go without sleeping.  -1 if the
- * handle is dead.
+/* Receive and send as far as both go without sleeping.  -1 if the handle is
+ * dead.
  */
-int transport_move (struct nbd_handle *h, bool readable);
+int transport_move (struct nbd_handle *h, enum receive how);
 
 /* Sleep until the socket is ready in the wanted direction or, if EXTRA_FD is
  * not -1, that descriptor is readable, and handle it.  Returns 1 if something

@@ -113,16 +113,19 @@ refused (struct nbd_handle *h, uint32_t type, const char *message)
   if (row && (number == NBD_OPT_GO || number == NBD_OPT_INFO))
     errnum = row->errnum;
   text = row ? row->text : "unknown error reply";
-  if (h->option.by_caller) {
-    error_set (h, errnum, "%s: export \"%s\": %s%s%s",
-               h->option.current->name, h->export_name, text, colon, message);
-    finished (h, errnum);
-  }
-  else {
+  if (!h->option.by_caller) {
     option_queue_abort (h);
     fail (h, errnum, "handshake: %s: export \"%s\": %s%s%s",
           h->option.current->name, h->export_name, text, colon, message);
+    return;
   }
+  if (number == NBD_OPT_LIST)   /* of all exports */
+    error_set (h, errnum, "%s: %s%s%s", h->option.current->name, text, colon,
+               message);
+  else
+    error_set (h, errnum, "%s: export \"%s\": %s%s%s",
+               h->option.current->name, h->export_name, text, colon, message);
+  finished (h, errnum);
 }
 
 /* Options without data that the server takes or leaves. */

@@ -61,7 +61,7 @@ would_block (int errnum)
 }
 
 int
-transport_receive (struct nbd_handle *h, bool wait)
+transport_receive (struct nbd_handle *h, enum receive how)
 {
   for (;;) {
     struct iovec iov[2];
@@ -73,11 +73,11 @@ transport_receive (struct nbd_handle *h, bool wait)
       break;
     for (int i = 0; i < n; i++)
       room += iov[i].iov_len;
-    r = h->transport->receive (h, iov, n, wait);
+    r = h->transport->receive (h, iov, n, how == RECEIVE_WAIT);
     if (r == -1 && errno == EINTR)
       continue;
     if (r == -1 && would_block (errno)) {
-      if (!wait)
+      if (how != RECEIVE_WAIT)
         break;
       /* Somebody who shares the socket made it non-blocking. */
       poll (&(struct pollfd) { .fd = h->fd, .events = POLLIN }, 1, -1);
@@ -89,9 +89,12 @@ transport_receive (struct nbd_handle *h, bool wait)
       engine_eof (h);
     else {
       engine_received (h, r);
-      /* Less than there was room for: nothing more has arrived. */
-      if ((size_t) r == room) {
-        wait = false;
+      /* Less than there was room for: nothing more has arrived, except
+       * perhaps the end of the stream.
+       */
+      if ((size_t) r == room || how == RECEIVE_ALL) {
+        if (how == RECEIVE_WAIT)
+          how = RECEIVE_ARRIVED;
         continue;
       }
     }
@@ -140,19 +143,24 @@ transport_send (struct nbd_handle *h)
  * be received counts before a failure to send.
  */
 int
-transport_move (struct nbd_handle *h, bool readable)
+transport_move (struct nbd_handle *h, enum receive how)
 {
   int errnum = 0;
 
   if (h->state == STATE_CONNECT) {
     connect_progress (h);
-    return h->state == STATE_DEAD ? -1 : 0;
+    if (h->state == STATE_CONNECT || h->state == STATE_DEAD)
+      return h->state == STATE_DEAD ? -1 : 0;
+    /* The greeting may be there already, which an edge-triggered loop is not
+     * told again.
+     */
+    how = RECEIVE_ALL;
   }
-  if (readable && transport_receive (h, false) == -1)
+  if (how != RECEIVE_NOTHING && transport_receive (h, how) == -1)
     return -1;
   if (h->queue.count > 0 && transport_send (h) == -1)
     errnum = errno;
-  if (errnum && transport_receive (h, false) == 0)
+  if (errnum && transport_receive (h, RECEIVE_ARRIVED) == 0)
     fail (h, errnum, "send");
   return h->state == STATE_DEAD ? -1 : 0;
 }
@@ -217,7 +225,9 @@ transport_poll (struct nbd_handle *h, int extra_fd, int timeout)
   }
   if (r == 0)
     return 0;
-  if (fds[0].revents && transport_move (h, fds[0].revents & ~POLLOUT) == -1)
+  if (fds[0].revents &&
+      transport_move (h, fds[0].revents & ~POLLOUT ? RECEIVE_ARRIVED :
+                      RECEIVE_NOTHING) == -1)
     return -1;
   return 1;
 }
@@ -234,9 +244,9 @@ transport_wait (struct nbd_handle *h,
      * the receive itself saves a call of poll.
      */
     if (engine_direction (h) == LIBNBD_AIO_DIRECTION_READ) {
-      r = transport_receive (h, true);
+      r = transport_receive (h, RECEIVE_WAIT);
       if (r == 0 && h->queue.count > 0)
-        r = transport_move (h, false);
+        r = transport_move (h, RECEIVE_NOTHING);
     }
     else
       r = transport_poll (h, -1, -1);
@@ -267,7 +277,11 @@ notify (struct nbd_handle *h, unsigned direction)
                engine_row (h)->name);
     return -1;
   }
-  return transport_move (h, direction == LIBNBD_AIO_DIRECTION_READ);
+  /* All there is, the end of the stream too: a loop that is edge-triggered is
+   * told once.
+   */
+  return transport_move (h, direction == LIBNBD_AIO_DIRECTION_READ ?
+                         RECEIVE_ALL : RECEIVE_NOTHING);
 }
 
 int

@@ -408,6 +408,16 @@ test_size (void)
   ok (nbd_get_handle_size (p->h) >=
       now + (ssize_t) (100 * sizeof (nbd_close_callback)),
       "it grows with close callbacks");
+  now = nbd_get_handle_size (p->h);
+  nbd_set_handle_name (p->h, "a name of no fewer than forty characters....");
+  ok (nbd_get_handle_size (p->h) >= now + 30, "it grows with its name");
+  peer_free (p);
+  p = peer_in (PHASE_CREATED);
+  now = nbd_get_handle_size (p->h);
+  nbd_set_export_name (p->h, "the name of an export");
+  nbd_add_meta_context (p->h, "base:allocation");
+  ok (nbd_get_handle_size (p->h) >= now + 21 + 15,
+      "and with those of the export and of meta contexts");
   peer_free (p);
 }
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -113,9 +114,6 @@ dispatch (struct nbd_handle *h, uint32_t events)
   if ((nbd_aio_get_direction (h) & READ) &&
       (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
     MUST (nbd_aio_notify_read (h));
-  /* What came before the end of the stream hides it from an edge. */
-  while ((events & EPOLLRDHUP) && (nbd_aio_get_direction (h) & READ))
-    MUST (nbd_aio_notify_read (h));
 }
 
 static void
@@ -149,7 +147,7 @@ turn_epoll_edge (struct nbd_handle *h)
 
   MUST (fd);
   if (fd != epoll_member)
-    watch (h, EPOLLET | EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+    watch (h, EPOLLET | EPOLLIN | EPOLLOUT);
   dispatch (h, wait_epoll ());
 }
 
@@ -321,6 +319,62 @@ check_options (const struct server *s, const struct loop *loop)
   end_epoll ();
 }
 
+/* An edge is told once: neither a greeting that was there before the connection
+ * was noticed nor the end of the stream behind a reply may be missed.
+ */
+static void
+check_edges (void)
+{
+  static const uint8_t greeting[152] = {
+    'N', 'B', 'D', 'M', 'A', 'G', 'I', 'C',     /* oldstyle */
+    0x00, 0x00, 0x42, 0x02, 0x81, 0x86, 0x12, 0x53,
+    0, 0, 0, 0, 0, 0, 0x10, 0,                  /* 4096 bytes */
+    0, 0, 0, 1,                                 /* NBD_FLAG_HAS_FLAGS */
+  };
+  uint8_t reply[16 + 512] = { 0x67, 0x44, 0x66, 0x98 };
+  struct sockaddr_in addr = {
+    .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK),
+  };
+  socklen_t len = sizeof addr;
+  int listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), peer;
+  struct nbd_handle *h = new_handle ();
+  uint8_t request[28], buf[512];
+  struct pollfd fd;
+  int64_t cookie;
+
+  MUST (bind (listener, (struct sockaddr *) &addr, len));
+  MUST (getsockname (listener, (struct sockaddr *) &addr, &len));
+  MUST (listen (listener, 1));
+  MUST (nbd_aio_connect (h, (struct sockaddr *) &addr, len));
+  peer = accept (listener, NULL, NULL);
+  MUST (peer);
+  MUST_BE (send (peer, greeting, sizeof greeting, 0) == sizeof greeting);
+  fd = (struct pollfd) { .fd = nbd_aio_get_fd (h), .events = POLLIN };
+  MUST_BE (poll (&fd, 1, -1) == 1);     /* it has arrived */
+  while (nbd_aio_is_connecting (h))
+    turn_epoll_edge (h);
+  is_int (nbd_aio_is_ready (h), 1,
+          "by edge, a greeting from before the connection was noticed counts");
+
+  cookie = nbd_aio_pread (h, buf, sizeof buf, 0, NBD_NULL_COMPLETION, 0);
+  MUST (cookie);
+  MUST_BE (recv (peer, request, sizeof request, MSG_WAITALL) ==
+           sizeof request);
+  memcpy (reply + 8, request + 8, 8);   /* the cookie */
+  MUST_BE (send (peer, reply, sizeof reply, 0) == sizeof reply);
+  close (peer);
+  fd.events = POLLRDHUP;
+  MUST_BE (poll (&fd, 1, -1) == 1);     /* all of it has arrived */
+  while (!nbd_aio_is_closed (h) && !nbd_aio_is_dead (h))
+    turn_epoll_edge (h);
+  is_int (nbd_aio_command_completed (h, cookie), 1,
+          "by edge, a reply in front of the end of the stream counts");
+  is_int (nbd_aio_is_closed (h), 1, "and so does the end");
+  nbd_close (h);
+  close (listener);
+  end_epoll ();
+}
+
 /* What a loop does wrong is refused or does no harm. */
 static void
 check_wrong_loop (const struct server *s)
@@ -431,6 +485,7 @@ main (void)
     if (t == 0) {
       for (size_t i = 0; i < sizeof loops / sizeof loops[0]; i++)
         check_options (s[0], &loops[i]);
+      check_edges ();
       check_wrong_loop (s[0]);
       check_poll2 (s[0]);
     }
