@@ -6,7 +6,9 @@ man3_MANS = $(FUNCTION_PAGES) docs/libnbd.3
 function_bodies = $(FUNCTION_PAGES:docs/%.3=docs/api/%.pod)
 
 EXTRA_DIST += $(man3_MANS) $(function_bodies) docs/bodies.stamp \
-	docs/libnbd.pod docs/internals/engine.md docs/local.mk
+	docs/libnbd.pod docs/local.mk \
+	docs/internals/contracts.md docs/internals/engine.md \
+	docs/internals/testing.md
 MAINTAINERCLEANFILES += $(man3_MANS) docs/bodies.stamp
 
 # A body for each row and for nothing else.

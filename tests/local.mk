@@ -16,7 +16,8 @@ tests_libtap_la_SOURCES = tests/tap.c tests/tap.h
 tests_libtap_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
 
 TESTS += tests/examples.sh
-EXTRA_DIST += tests/local.mk tests/examples.sh tests/check.sh tests/packages.sh
+EXTRA_DIST += tests/local.mk tests/examples.sh tests/check.sh \
+	tests/coverage.sh tests/packages.sh
 
 include tests/unit/local.mk
 include tests/generator/local.mk

@@ -18,6 +18,9 @@ api_ldadd = tests/api/libpeer.la $(unit_ldadd)
 api_tests = \
 	tests/api/test-errors \
 	tests/api/test-handle \
+	tests/api/test-lessons \
+	tests/api/test-memory \
+	tests/api/test-newer \
 	tests/api/test-parameters \
 	tests/api/test-states \
 	tests/api/test-stats \
@@ -35,6 +38,21 @@ tests_api_test_errors_LDADD = $(api_ldadd)
 tests_api_test_handle_SOURCES = tests/api/test-handle.c
 tests_api_test_handle_CPPFLAGS = $(unit_cppflags)
 tests_api_test_handle_LDADD = $(api_ldadd)
+
+tests_api_test_lessons_SOURCES = tests/api/test-lessons.c
+tests_api_test_lessons_CPPFLAGS = $(unit_cppflags)
+tests_api_test_lessons_LDADD = $(api_ldadd)
+
+tests_api_test_memory_SOURCES = \
+	$(failing_sources) \
+	tests/api/test-memory.c
+tests_api_test_memory_CPPFLAGS = $(unit_cppflags)
+tests_api_test_memory_LDADD = $(api_ldadd)
+tests_api_test_memory_LDFLAGS = $(failing_ldflags)
+
+tests_api_test_newer_SOURCES = tests/api/test-newer.c
+tests_api_test_newer_CPPFLAGS = $(unit_cppflags)
+tests_api_test_newer_LDADD = $(api_ldadd)
 
 tests_api_test_parameters_SOURCES = tests/api/test-parameters.c
 tests_api_test_parameters_CPPFLAGS = $(unit_cppflags)

@@ -57,6 +57,7 @@ test_null_created (void)
 {
   struct peer *p = peer_in (PHASE_CREATED);
   struct nbd_handle *h = p->h;
+  struct sockaddr family = { .sa_family = AF_UNIX };
 
   reset_tokens ();
   refused (nbd_set_handle_name (h, NULL), "nbd_set_handle_name",
@@ -74,6 +75,8 @@ test_null_created (void)
   refused (nbd_aio_connect_tcp (h, "localhost", NULL), "nbd_aio_connect_tcp",
            "port");
   refused (nbd_aio_connect (h, NULL, 16), "nbd_aio_connect", "addr");
+  ok (nbd_aio_connect (h, &family, 1) == -1 && nbd_get_errno () == EINVAL,
+      "nbd_aio_connect refuses an address that ends within its family");
   refused (nbd_set_debug_callback (h, (nbd_debug_callback) { 0 }),
            "nbd_set_debug_callback", "debug");
   refused (nbd_add_close_callback (h, (nbd_close_callback) { 0 }),

@@ -6,6 +6,7 @@
 
 build_tests = \
 	tests/build/clang.sh \
+	tests/build/contracts.sh \
 	tests/build/cross.sh \
 	tests/build/header.sh \
 	tests/build/install.sh \

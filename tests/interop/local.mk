@@ -35,6 +35,7 @@ interop_programs = \
 	tests/interop/loss-nbdkit \
 	tests/interop/loss-qemu-nbd \
 	tests/interop/modes \
+	tests/interop/signals \
 	tests/interop/sockets \
 	tests/interop/sparse-nbdkit \
 	tests/interop/sparse-qemu \
@@ -105,6 +106,10 @@ tests_interop_loss_qemu_nbd_LDADD = $(interop_ldadd)
 tests_interop_modes_SOURCES = tests/interop/modes.c
 tests_interop_modes_CPPFLAGS = $(interop_cppflags)
 tests_interop_modes_LDADD = $(interop_ldadd)
+
+tests_interop_signals_SOURCES = tests/interop/signals.c
+tests_interop_signals_CPPFLAGS = $(interop_cppflags)
+tests_interop_signals_LDADD = $(interop_ldadd)
 
 tests_interop_sockets_SOURCES = tests/interop/sockets.c
 tests_interop_sockets_CPPFLAGS = $(interop_cppflags)

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "failing.h"
 #include "internal.h"
 
 /* Bytes are written as words separated by white space:
@@ -110,11 +111,6 @@ void play_dialogue (const struct dialogue *d);
  * often, which ends the series.
  */
 bool play_failing (const struct dialogue *d, unsigned n, bool *good);
-
-/* Counts down to the allocation that fails; 0: none.  Only test-allocations
- * looks at it.
- */
-extern unsigned failing_allocation;
 
 /* The states that any playing has been in. */
 extern bool states_reached[NR_STATES];

@@ -553,6 +553,14 @@ const struct dialogue handshake_dialogues[] = {
     .error = "handshake: invalid eflags == 0 from server: Invalid argument",
   },
   {
+    .name = "oldstyle, flags of newstyle",
+    .steps = {
+      SERVER ("'NBDMAGIC' u64:0x00420281861253 u64:512 u32:0x10001 x124:00"),
+    },
+    .state = "DEAD",
+    .error = "handshake: oldstyle server should not set gflags",
+  },
+  {
     .name = "newstyle without fixed",
     .steps = {
       SERVER ("'NBDMAGIC' 'IHAVEOPT' u16:0"),

@@ -730,6 +730,41 @@ check_ready_extended (struct play *p)
   CHECK (p, nbd_can_block_status_payload (p->h) == 1);
 }
 
+/* Whether block status can be filtered. */
+static void
+filter_is_unknown (struct play *p)
+{
+  CHECK (p, nbd_can_block_status_payload (p->h) == -1);
+  CHECK (p, nbd_get_errno () == EINVAL);
+}
+
+static void
+filter_is_possible (struct play *p)
+{
+  CHECK (p, nbd_can_block_status_payload (p->h) == 1);
+}
+
+static void
+filter_is_impossible (struct play *p)
+{
+  CHECK (p, nbd_can_block_status_payload (p->h) == 0);
+}
+
+/* Nor can anything be asked about no context. */
+static void
+check_ready_no_block_status (struct play *p)
+{
+  is_ready (p);
+  CHECK (p, nbd_get_request_meta_context (p->h) == 0);
+  CHECK (p, nbd_can_meta_context (p->h, "base:allocation") == 0);
+  CHECK (p, nbd_aio_block_status (p->h, 512, 0, log_extent (p),
+                                  NBD_NULL_COMPLETION, 0) == -1);
+  CHECK (p, nbd_get_errno () == ENOTSUP);
+  CHECK (p, nbd_aio_block_status_64 (p->h, 512, 0, log_extent64 (p),
+                                     NBD_NULL_COMPLETION, 0) == -1);
+  CHECK (p, nbd_get_errno () == ENOTSUP);
+}
+
 static void
 check_ready_context (struct play *p)
 {
@@ -1323,6 +1358,9 @@ const struct dialogue option_dialogues[] = {
                REPLY (3, 2, 8) "u32:1 'a' 'b' 00 'c'"),
   BROKEN_LIST ("information", "invalid reply of type 3 to NBD_OPT_LIST",
                INFO_EXPORT (3, 512, 1)),
+  BROKEN_LIST ("a refusal longer than any text",
+               "option error string too long",
+               REP_MAGIC "u32:3 " ERR_POLICY " u32:4097 x4097:41"),
   BROKEN_LIST ("longer than any name",
                "reply to NBD_OPT_LIST is too long: 65537 bytes",
                REPLY (3, 2, 65537)),
@@ -1435,6 +1473,39 @@ const struct dialogue option_dialogues[] = {
     },
     .state = "READY", .check = check_ready_small,
     .log = DONE ("opt_info", "0") DONE ("opt_go", "0"),
+  },
+  {
+    .name = "opt_info and opt_go tell whether block status can be filtered",
+    .setup = opt_mode,
+    .steps = {
+      EXTENDED_PAUSE,
+      CALL (filter_is_unknown),
+      CALL (opt_info),
+      CLIENT (OPT_INFO),
+      SERVER (INFO_EXPORT (6, 512, 0x1dfd) ACK (6)),
+      CALL (filter_is_possible),
+      CALL (opt_info),
+      CLIENT (OPT_INFO),
+      SERVER (INFO_EXPORT (6, 512, 0x0dfd) ACK (6)),
+      CALL (filter_is_impossible),
+      CALL (opt_go),
+      CLIENT (OPT_GO),
+      SERVER (INFO_EXPORT (7, 512, 0x1dfd) ACK (7)),
+    },
+    .state = "READY", .check = filter_is_possible,
+    .log = DONE ("opt_info", "0") DONE ("opt_info", "0") DONE ("opt_go", "0"),
+  },
+  {
+    .name = "without extended headers block status cannot be filtered",
+    .setup = opt_mode_structured,
+    .steps = {
+      STRUCTURED_PAUSE,
+      CALL (opt_go),
+      CLIENT (OPT_GO),
+      SERVER (INFO_EXPORT (7, 512, 0x1dfd) ACK (7)),
+    },
+    .state = "READY", .check = filter_is_impossible,
+    .log = DONE ("opt_go", "0"),
   },
   {
     .name = "opt_info twice: nothing of the first remains",
@@ -2125,6 +2196,27 @@ const struct dialogue option_dialogues[] = {
       "context base:allocation; " DONE_SET_META ("0"),
   },
   {
+    .name = "opt_set_meta_context is refused before it is sent: the selection "
+      "stays",
+    .setup = opt_mode_context,
+    .steps = {
+      STRUCTURED_PAUSE,
+      CALL (opt_set_meta),
+      CLIENT (OPT_SET_META),
+      SERVER (CONTEXT_BASE (10) ACK (10)),
+      CALL (queries_4097),
+      CALL (null_callbacks),
+    },
+    .state = "NEGOTIATING", .check = context_is_selected,
+    .log = "context base:allocation; " DONE_SET_META ("0")
+      "free context; free opt_list_meta; opt_list_meta: errno 36; "
+      "free context; free opt_set_meta; opt_set_meta: errno 36; "
+      "free opt_list; opt_list: errno 14; "
+      "free opt_list_meta; opt_list_meta: errno 14; "
+      "free opt_set_meta; opt_set_meta: errno 14; "
+      "free context; free opt_set_meta; opt_set_meta: errno 14; ",
+  },
+  {
     .name = "opt_set_meta_context fails after opt_info",
     .setup = opt_mode_context,
     .steps = {
@@ -2374,6 +2466,18 @@ const struct dialogue option_dialogues[] = {
     },
     .state = "READY", .check = check_ready_no_context,
     .log = DONE ("opt_info", "0") DONE ("opt_go", "0"),
+  },
+  {
+    .name = "opt_go: nothing selected and nothing asked for, no block status",
+    .setup = opt_mode_no_automatic_context,
+    .steps = {
+      STRUCTURED_PAUSE,
+      CALL (opt_go),
+      CLIENT (OPT_GO),
+      SERVER (DISK_INFO (7) ACK (7)),
+    },
+    .state = "READY", .check = check_ready_no_block_status,
+    .log = DONE ("opt_go", "0") "free extent; free extent64; ",
   },
   {
     .name = "opt_go at a server without GO, with contexts",

@@ -42,6 +42,28 @@
 #define TEN_DOWN(x, d) x (d##9) x (d##8) x (d##7) x (d##6) x (d##5) x (d##4) \
   x (d##3) x (d##2) x (d##1) x (d##0)
 
+/* Close callbacks.  A logger is freed as that of any callback. */
+
+static struct play *closing;
+
+static int
+close_cb (void *vp)
+{
+  (void) vp;
+  play_log (closing, "close; ");
+  return -1;                    /* ignored */
+}
+
+static void
+add_close_callback (struct play *p)
+{
+  nbd_completion_callback logger = log_completion (p, "close");
+
+  closing = p;
+  CHECK (p, nbd_add_close_callback (p->h, (nbd_close_callback) {
+        close_cb, logger.user_data, logger.free }) == 0);
+}
+
 /* What the program does.  Cookies count up from 1. */
 
 static void
@@ -1651,6 +1673,18 @@ const struct dialogue simple_dialogues[] = {
            "; done last " NUMBER (ENOTCONN) "; done write " NUMBER (ENOTCONN)
            "; done read " NUMBER (ENOTCONN)
            "; free flush; free trim; free last; free write; free read; ",
+  },
+  {
+    .name = "end: close callbacks run and are freed before what is in flight "
+            "completes",
+    .steps = {
+      SIMPLE_HANDSHAKE,
+      CALL (add_close_callback), CALL (flush), CALL (add_close_callback),
+      CLIENT (REQUEST (FLUSH, 0, 1, 0, 0)),
+    },
+    .state = "READY",
+    .log = "close; close; free close; free close; done flush "
+           NUMBER (ENOTCONN) "; free flush; ",
   },
   {
     .name = "end: the handle is closed with a write half sent",

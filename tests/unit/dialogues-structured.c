@@ -125,6 +125,17 @@ read_second (struct play *p)
                                        log_completion (p, "second"), 0));
 }
 
+/* The setting changes while reads are in flight, once after each. */
+static void
+read_initialized_and_not (struct play *p)
+{
+  read_1024 (p);
+  nbd_set_pread_initialize (p->h, false);
+  memset (p->buffer[1], 0xaa, 512);
+  read_second (p);
+  nbd_set_pread_initialize (p->h, true);
+}
+
 static void
 read_plainly (struct play *p)
 {
@@ -288,6 +299,15 @@ CHECK_QUARTERS (four_parts, 0x11, 0x22, 0, 0x44)
 CHECK_QUARTERS (hole_in_data, 0x11, 0, 0x11, 0x11)
 CHECK_QUARTERS (data_in_hole, 0, 0x22, 0, 0)
 CHECK_QUARTERS (hole_in_old_memory, 0xaa, 0, 0, 0xaa)
+CHECK_QUARTERS (data_in_old_memory, 0x11, 0x11, 0xaa, 0xaa)
+
+static void
+check_first_initialized (struct play *p)
+{
+  for (size_t i = 0; i < 512; i++)
+    CHECK (p, p->buffer[1][i] == 0xaa);
+  check_data_and_hole (p);
+}
 
 static void
 check_interleaved (struct play *p)
@@ -667,6 +687,38 @@ const struct dialogue structured_dialogues[] = {
     .state = "READY",
     .log = "chunk 4352+512 status 2 error 0 sum 0; " READ_FAILS (EIO),
     .check = check_hole_in_old_memory,
+  },
+  {
+    .name = "structured read: too short, in a buffer that is not initialized",
+    .setup = not_initialized,
+    .steps = {
+      STRUCTURED_HANDSHAKE,
+      CALL (read_1024),
+      CLIENT (REQUEST (READ, 0, 1, 4096, 1024)),
+      SERVER (CHUNK (DONE, DATA, 1, 520) HALF),
+    },
+    .state = "READY",
+    .log = "chunk 4096+512 status 1 error 0 sum 8704; " READ_FAILS (EPROTO),
+    .check = check_data_in_old_memory,
+  },
+  {
+    .name = "structured read: each keeps the choice to initialize that it was "
+            "issued with",
+    .steps = {
+      STRUCTURED_HANDSHAKE,
+      CALL (read_initialized_and_not),
+      CLIENT (REQUEST (READ, 0, 1, 4096, 1024)),
+      CLIENT (REQUEST (READ, 0, 2, 0, 512)),
+      SERVER (CHUNK (MORE, DATA, 1, 520) HALF),
+      SERVER (FAILURE (DONE, 2, 5)),
+      SERVER (END (1)),
+    },
+    .state = "READY",
+    .log = "chunk 4096+512 status 1 error 0 sum 8704; "
+           "done second " NUMBER (EIO) "; done read " NUMBER (EPROTO) "; "
+           "free chunk; free second; retired 2 " NUMBER (EIO) "; "
+           "free chunk; free read; retired 1 " NUMBER (EPROTO) "; ",
+    .check = check_first_initialized,
   },
   READS ("flags of a chunk that are not known are ignored",
          "chunk 4096+512 status 1 error 0 sum 8704; "

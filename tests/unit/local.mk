@@ -6,6 +6,11 @@ unit_cppflags = $(AM_CPPFLAGS) -I$(top_builddir)/lib -I$(top_srcdir)/lib \
 	-I$(top_srcdir)/tests -I$(top_srcdir)/tests/unit
 unit_ldadd = tests/libtap.la lib/libengine.la
 
+failing_sources = tests/unit/failing.c tests/unit/failing.h
+failing_ldflags = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+	-Wl,--wrap=strdup,--wrap=strndup
+
 dialogue_sources = \
 	tests/unit/dialogue.c \
 	tests/unit/dialogue.h \
@@ -28,11 +33,10 @@ check_PROGRAMS += tests/unit/test-allocations
 TESTS += tests/unit/test-allocations
 tests_unit_test_allocations_SOURCES = \
 	$(dialogue_sources) \
+	$(failing_sources) \
 	tests/unit/test-allocations.c
 tests_unit_test_allocations_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_allocations_LDADD = $(unit_ldadd)
-tests_unit_test_allocations_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-	-Wl,--wrap=strdup,--wrap=strndup
+tests_unit_test_allocations_LDFLAGS = $(failing_ldflags)
 
 EXTRA_DIST += tests/unit/local.mk
