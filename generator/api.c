@@ -18,6 +18,13 @@
     .members = var##_members, .nr_members = COUNT (var##_members),      \
     .mask = msk, __VA_ARGS__ }
 
+static const struct constant tls_modes_members[] = {
+  VALUE ("DISABLE", "0"),
+  VALUE ("ALLOW", "1"),
+  VALUE ("REQUIRE", "2"),
+};
+SET (tls_modes, SET_ENUM, "LIBNBD_TLS_", NULL);
+
 static const struct constant block_sizes_members[] = {
   VALUE ("MINIMUM", "0"),
   VALUE ("PREFERRED", "1"),
@@ -54,6 +61,14 @@ static const struct constant strict_flags_members[] = {
 };
 SET (strict_flags, SET_FLAGS, "LIBNBD_STRICT_", "0x7fU");
 
+static const struct constant transports_members[] = {
+  VALUE ("TCP", "0x01U"),
+  VALUE ("UNIX", "0x02U"),
+  VALUE ("VSOCK", "0x04U"),
+  VALUE ("SSH", "0x08U"),
+};
+SET (transports, SET_FLAGS, "LIBNBD_ALLOW_TRANSPORT_", "0x0fU");
+
 static const struct constant shutdown_flags_members[] = {
   VALUE ("ABANDON_PENDING", "0x10000U"),
 };
@@ -86,8 +101,8 @@ static const struct constant meta_contexts_members[] = {
 SET (meta_contexts, SET_OTHER, "LIBNBD_", NULL);
 
 static const struct constant_set *const sets[] = {
-  &block_sizes, &command_flags, &handshake_flags, &strict_flags,
-  &shutdown_flags, &directions, &read_statuses, &meta_contexts,
+  &tls_modes, &block_sizes, &command_flags, &handshake_flags, &strict_flags,
+  &transports, &shutdown_flags, &directions, &read_statuses, &meta_contexts,
 };
 
 /* Structures that callers see. */
@@ -542,11 +557,55 @@ static const struct function functions[] = {
     .see_also = { "nbd_add_meta_context" },
   },
   {
+    FN (set_uri_allow_transports), .since = 2,
+    .summary = "choose which transports a URI may use",
+    .args = { FLAGS ("mask", transports, "LIBNBD_ALLOW_TRANSPORT_MASK") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .set_field = "uri_allow_transports",
+    .see_also = {
+      "nbd_connect_uri", "nbd_set_uri_allow_tls",
+      "nbd_set_uri_allow_local_file",
+    },
+  },
+  {
+    FN (set_uri_allow_tls), .since = 2,
+    .summary = "choose whether a URI may, or must, ask for TLS",
+    .args = { ENUM ("tls", tls_modes) },
+    .ret = RETURN_ERR, .states = CREATED,
+    .set_field = "uri_allow_tls",
+    .see_also = { "nbd_connect_uri", "nbd_set_uri_allow_transports" },
+  },
+  {
+    FN (set_uri_allow_local_file), .since = 2,
+    .summary = "choose whether a URI may name local files",
+    .args = { BOOL ("allow") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .set_field = "uri_allow_local_file",
+    .see_also = { "nbd_connect_uri", "nbd_set_uri_allow_transports" },
+  },
+  {
+    FN (connect_uri), .since = 0,
+    .summary = "connect to the server that a URI names",
+    .args = { STRING ("uri") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .see_also = {
+      "nbd_aio_connect_uri", "nbd_get_uri", "nbd_is_uri",
+      "nbd_set_uri_allow_transports", "nbd_supports_uri",
+    },
+  },
+  {
     FN (connect_unix), .since = 0,
     .summary = "connect to a server over a Unix domain socket",
     .args = { STRING ("unixsocket") },
     .ret = RETURN_ERR, .states = CREATED,
     .see_also = { "nbd_aio_connect_unix", "nbd_connect_socket" },
+  },
+  {
+    FN (connect_vsock), .since = 2,
+    .summary = "connect to a server over vsock",
+    .args = { UINT32 ("cid"), UINT32 ("port") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .see_also = { "nbd_aio_connect_vsock", "nbd_supports_vsock" },
   },
   {
     FN (connect_tcp), .since = 0,
@@ -563,6 +622,44 @@ static const struct function functions[] = {
     .see_also = {
       "nbd_aio_connect_socket", "nbd_connect_unix", "nbd_connect_tcp",
     },
+  },
+  {
+    FN (connect_command), .since = 0,
+    .summary = "run a server that speaks on its standard input",
+    .args = { STRING_LIST ("argv") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .see_also = {
+      "nbd_aio_connect_command", "nbd_connect_systemd_socket_activation",
+      "nbd_kill_subprocess", "nbd_get_subprocess_pid",
+    },
+  },
+  {
+    FN (connect_systemd_socket_activation), .since = 2,
+    .summary = "run a server and pass it a listening socket",
+    .args = { STRING_LIST ("argv") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .see_also = {
+      "nbd_aio_connect_systemd_socket_activation",
+      "nbd_set_socket_activation_name", "nbd_connect_command",
+      "nbd_kill_subprocess",
+    },
+  },
+  {
+    FN (set_socket_activation_name), .since = 16,
+    .summary = "name the socket that is passed to a server",
+    .args = { STRING ("socket_name") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .see_also = {
+      "nbd_get_socket_activation_name",
+      "nbd_connect_systemd_socket_activation",
+    },
+  },
+  {
+    FN (get_socket_activation_name), .since = 16,
+    .summary = "return the name of the socket that is passed",
+    .ret = RETURN_STRING, .states = ANY,
+    .get_field = "socket_activation_name",
+    .see_also = { "nbd_set_socket_activation_name" },
   },
   {
     FN (is_read_only), .since = 0,
@@ -801,12 +898,28 @@ static const struct function functions[] = {
     .see_also = { "nbd_aio_connect_socket", "nbd_aio_is_connecting" },
   },
   {
+    FN (aio_connect_uri), .since = 0,
+    .summary = "start connecting to the server that a URI names",
+    .args = { STRING ("uri") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .async = ASYNC_CONNECT,
+    .see_also = { "nbd_connect_uri" },
+  },
+  {
     FN (aio_connect_unix), .since = 0,
     .summary = "start connecting over a Unix domain socket",
     .args = { STRING ("unixsocket") },
     .ret = RETURN_ERR, .states = CREATED,
     .async = ASYNC_CONNECT,
     .see_also = { "nbd_connect_unix" },
+  },
+  {
+    FN (aio_connect_vsock), .since = 2,
+    .summary = "start connecting over vsock",
+    .args = { UINT32 ("cid"), UINT32 ("port") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .async = ASYNC_CONNECT,
+    .see_also = { "nbd_connect_vsock" },
   },
   {
     FN (aio_connect_tcp), .since = 0,
@@ -823,6 +936,22 @@ static const struct function functions[] = {
     .ret = RETURN_ERR, .states = CREATED,
     .async = ASYNC_CONNECT,
     .see_also = { "nbd_connect_socket" },
+  },
+  {
+    FN (aio_connect_command), .since = 0,
+    .summary = "run a server and start speaking to it",
+    .args = { STRING_LIST ("argv") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .async = ASYNC_CONNECT,
+    .see_also = { "nbd_connect_command" },
+  },
+  {
+    FN (aio_connect_systemd_socket_activation), .since = 2,
+    .summary = "run a server, pass it a socket and start connecting",
+    .args = { STRING_LIST ("argv") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .async = ASYNC_CONNECT,
+    .see_also = { "nbd_connect_systemd_socket_activation" },
   },
   {
     FN (aio_opt_go), .since = 4,
@@ -1149,6 +1278,47 @@ static const struct function functions[] = {
     .see_also = { "nbd_get_package_name", "nbd_get_version_extra" },
   },
   {
+    FN (kill_subprocess), .since = 0,
+    .summary = "send a signal to the server that was started",
+    .args = { INT ("signum") },
+    .ret = RETURN_ERR, .states = ANY,
+    .see_also = { "nbd_get_subprocess_pid", "nbd_connect_command" },
+  },
+  {
+    FN (get_subprocess_pid), .since = 22,
+    .summary = "return the process id of the server that was started",
+    .ret = RETURN_INT64, .states = ANY,
+    .see_also = { "nbd_kill_subprocess", "nbd_connect_command" },
+  },
+  {
+    FN (supports_vsock), .since = 16,
+    .summary = "tell whether the library can use vsock",
+    .ret = RETURN_BOOL, .states = ANY,
+    .never_fails = true, .no_lock = true,
+    .see_also = { "nbd_connect_vsock" },
+  },
+  {
+    FN (supports_uri), .since = 0,
+    .summary = "tell whether the library understands URIs",
+    .ret = RETURN_BOOL, .states = ANY,
+    .never_fails = true, .no_lock = true,
+    .see_also = { "nbd_connect_uri" },
+  },
+  {
+    FN (get_uri), .since = 8,
+    .summary = "return a URI that leads to the same export",
+    .ret = RETURN_STRING,
+    .states = CONNECTING | NEGOTIATING | CONNECTED | CLOSED | DEAD,
+    .see_also = { "nbd_connect_uri" },
+  },
+  {
+    FN (is_uri), .since = 22,
+    .summary = "tell whether a string looks like an NBD URI",
+    .args = { STRING ("uri") },
+    .ret = RETURN_BOOL, .states = ANY,
+    .see_also = { "nbd_connect_uri", "nbd_get_uri" },
+  },
+  {
     FN (get_version_extra), .since = 24,
     .summary = "return the version suffix chosen by the packager",
     .ret = RETURN_STATIC_STRING, .states = ANY,
@@ -1165,6 +1335,21 @@ static const struct function functions[] = {
     .summary = "call a function when the handle is closed",
     .args = { CLOSURE (close_closure) },
     .ret = RETURN_ERR, .states = ANY,
+  },
+  {
+    FN (set_keepalive), .since = 26,
+    .summary = "choose whether TCP keepalive is used",
+    .args = { BOOL ("enable") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .set_field = "keepalive",
+    .see_also = { "nbd_set_tcp_option", "nbd_connect_tcp" },
+  },
+  {
+    FN (set_tcp_option), .since = 26,
+    .summary = "set an option of TCP sockets",
+    .args = { INT ("option"), INT ("v") },
+    .ret = RETURN_ERR, .states = CREATED,
+    .see_also = { "nbd_set_keepalive", "nbd_connect_tcp" },
   },
 };
 

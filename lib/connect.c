@@ -2,7 +2,7 @@
 
 /* Connecting: what every source of a socket has in common, and the sources
  * that need no more than an address: a socket of the caller, a socket address,
- * a Unix domain socket.  All of them end in connect_done ().
+ * a Unix domain socket, vsock.  All of them end in connect_done ().
  */
 
 #include "config.h"
@@ -11,8 +11,15 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
+#ifdef HAVE_LINUX_VM_SOCKETS_H
+#include <linux/vm_sockets.h>
+#endif
+#ifdef HAVE_SYS_TIMERFD_H
+#include <sys/timerfd.h>
+#endif
 
 #include "internal.h"
 
@@ -32,35 +39,92 @@ connect_done (struct nbd_handle *h, int fd, const struct transport *transport)
   h->fd = fd;
   h->transport = transport;
   h->reached = true;
-  addresses_free (h);
+  h->unreached = false;
+  uri_settings_keep (h);
   expect (h, STATE_MAGIC, NULL, 0);
   return 0;
 }
 
+/* The options of TCP that a program may set, row by row. */
+static const struct tcp_option {
+  int option;
+  const char *name;
+} tcp_options[NR_TCP_OPTIONS] = {
+#ifdef TCP_KEEPCNT
+  { TCP_KEEPCNT, "TCP_KEEPCNT" },
+#endif
+#ifdef TCP_KEEPIDLE
+  { TCP_KEEPIDLE, "TCP_KEEPIDLE" },
+#endif
+#ifdef TCP_KEEPINTVL
+  { TCP_KEEPINTVL, "TCP_KEEPINTVL" },
+#endif
+#ifdef TCP_USER_TIMEOUT
+  { TCP_USER_TIMEOUT, "TCP_USER_TIMEOUT" },
+#endif
+};
+
 int
-connect_start (struct nbd_handle *h, const struct sockaddr *addr,
-               socklen_t len)
+api_set_tcp_option (struct nbd_handle *h, int option, int v)
+{
+  for (size_t i = 0; i < NR_TCP_OPTIONS; i++)
+    if (tcp_options[i].name && tcp_options[i].option == option) {
+      h->tcp_options[i].set = true;
+      h->tcp_options[i].value = v;
+      return 0;
+    }
+  error_set (h, EINVAL, "unknown TCP option: %d", option);
+  return -1;
+}
+
+static int
+set_int (int fd, int level, int option, int value)
+{
+  return setsockopt (fd, level, option, &value, sizeof value);
+}
+
+/* What the program asked for on sockets that we make. */
+static int
+set_socket_options (struct nbd_handle *h, int fd, sa_family_t family)
+{
+  if (family != AF_INET && family != AF_INET6)
+    return 0;
+  /* Requests are small and wait for nothing; see "Protocol phases".  Worth a
+   * try, no more.
+   */
+  set_int (fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (h->keepalive && set_int (fd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1) {
+    debug (h, "SO_KEEPALIVE: %s", strerror (errno));
+    return -1;
+  }
+  for (size_t i = 0; i < NR_TCP_OPTIONS; i++)
+    if (h->tcp_options[i].set &&
+        set_int (fd, IPPROTO_TCP, tcp_options[i].option,
+                 h->tcp_options[i].value) == -1) {
+      debug (h, "%s: %s", tcp_options[i].name, strerror (errno));
+      return -1;
+    }
+  return 0;
+}
+
+int
+connect_begin (struct nbd_handle *h, const struct sockaddr *addr,
+               socklen_t len, bool *connected)
 {
   int fd = socket (addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
                    0);
   int err;
 
+  *connected = false;
   if (fd == -1)
     return -1;
-  if (addr->sa_family == AF_INET || addr->sa_family == AF_INET6) {
-    const int on = 1;
-
-    /* Requests are small and wait for nothing; see "Protocol phases". */
-    setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  }
-  if (connect (fd, addr, len) == 0) {
-    if (connect_done (h, fd, &socket_transport) == 0)
-      return 0;
-  }
-  else if (errno == EINPROGRESS) {
-    h->fd = fd;
-    expect (h, STATE_CONNECT, NULL, 0);
-    return 1;
+  if (set_socket_options (h, fd, addr->sa_family) == 0) {
+    if (connect (fd, addr, len) == 0) {
+      *connected = true;
+      return fd;
+    }
+    if (errno == EINPROGRESS)
+      return fd;
   }
   err = errno;
   close (fd);
@@ -68,46 +132,159 @@ connect_start (struct nbd_handle *h, const struct sockaddr *addr,
   return -1;
 }
 
+int
+connect_result (int fd)
+{
+  struct sockaddr_storage peer;
+  socklen_t len = sizeof peer, err_len;
+  int err = 0;
+
+  err_len = sizeof err;
+  if (getsockopt (fd, SOL_SOCKET, SO_ERROR, &err, &err_len) == -1)
+    return errno;
+  if (err == 0 && getpeername (fd, (struct sockaddr *) &peer, &len) == -1)
+    err = errno == ENOTCONN ? EINPROGRESS : errno;
+  return err;
+}
+
+/* A Unix socket whose backlog is full says EAGAIN at once, on Linux.  It is
+ * tried again each time that a timer, which stands in for the socket, has
+ * expired.
+ */
+#define RETRY_MS 20
+#define RETRIES 50
+
+struct retry {
+  struct sockaddr_un addr;
+  socklen_t len;
+  int left;
+};
+
+#ifdef HAVE_SYS_TIMERFD_H
+/* False, and errno is as before, if this is not a case for it. */
+static bool
+retry_later (struct nbd_handle *h, const struct sockaddr *addr, socklen_t len)
+{
+  const struct timespec pause = { .tv_nsec = RETRY_MS * 1000000L };
+  const struct itimerspec timer = { pause, pause };
+  int fd;
+
+  if (errno != EAGAIN || addr->sa_family != AF_UNIX ||
+      len > sizeof h->retry->addr)
+    return false;
+  fd = timerfd_create (CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  h->retry = malloc (sizeof *h->retry);
+  if (fd == -1 || h->retry == NULL ||
+      timerfd_settime (fd, 0, &timer, NULL) == -1) {
+    if (fd >= 0)
+      close (fd);
+    retry_free (h);
+    errno = EAGAIN;
+    return false;
+  }
+  memcpy (&h->retry->addr, addr, len);
+  h->retry->len = len;
+  h->retry->left = RETRIES;
+  h->fd = fd;
+  debug (h, "connect: the backlog of the server is full");
+  return true;
+}
+
+static void
+retry_progress (struct nbd_handle *h)
+{
+  struct retry *retry = h->retry;
+  uint64_t expirations;
+  bool connected;
+  int fd;
+
+  if (read (h->fd, &expirations, sizeof expirations) == -1)
+    return;                     /* woken too early */
+  fd = connect_begin (h, (struct sockaddr *) &retry->addr, retry->len,
+                      &connected);
+  if (fd == -1 && errno == EAGAIN && --retry->left > 0)
+    return;
+  if (fd == -1) {
+    fail (h, errno, errno == EAGAIN ?
+          "connect: the server's queue of connections is full" : "connect");
+    return;
+  }
+  close (h->fd);
+  h->fd = fd;
+  retry_free (h);
+  if (connected && connect_done (h, fd, &socket_transport) == -1)
+    fail (h, errno, "fcntl");
+}
+#else
+static bool
+retry_later (struct nbd_handle *h, const struct sockaddr *addr, socklen_t len)
+{
+  (void) h, (void) addr, (void) len;
+  return false;
+}
+
+static void
+retry_progress (struct nbd_handle *h)
+{
+  (void) h;
+}
+#endif
+
+void
+retry_free (struct nbd_handle *h)
+{
+  free (h->retry);
+  h->retry = NULL;
+}
+
+unsigned
+connect_direction (const struct nbd_handle *h)
+{
+  return h->retry || addresses_race (h) ? LIBNBD_AIO_DIRECTION_READ
+                                        : LIBNBD_AIO_DIRECTION_WRITE;
+}
+
 void
 connect_progress (struct nbd_handle *h)
 {
-  int err = 0, fd = h->fd;
-  socklen_t len = sizeof err;
-  struct sockaddr_storage peer;
-  socklen_t peer_len = sizeof peer;
+  int err, fd = h->fd;
 
-  if (getsockopt (fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1)
-    err = errno;
-  if (err == 0 &&
-      getpeername (fd, (struct sockaddr *) &peer, &peer_len) == -1) {
-    if (errno == ENOTCONN)
-      return;                   /* woken too early */
-    err = errno;
-  }
-  if (err == 0) {
-    h->fd = -1;
-    if (connect_done (h, fd, &socket_transport) == -1) {
-      h->fd = fd;
-      fail (h, errno, "fcntl");
-    }
+  if (h->addresses) {
+    addresses_progress (h);
     return;
   }
-
-  close (fd);
-  h->fd = -1;
-  if (h->addresses == NULL)
+  if (h->retry) {
+    retry_progress (h);
+    return;
+  }
+  err = connect_result (fd);
+  if (err == EINPROGRESS)
+    return;                     /* woken too early */
+  if (err == 0 && connect_done (h, fd, &socket_transport) == -1)
+    err = errno;
+  if (err)
     fail (h, err, "connect");
-  else if ((err = addresses_next (h, err)) != 0)
-    addresses_fail (h, err);
 }
 
-/* Start with one address.  The handle is dead if that fails. */
-static int
+int
 connect_address (struct nbd_handle *h, const struct sockaddr *addr,
                  socklen_t len)
 {
-  if (connect_start (h, addr, len) == -1)
+  bool connected;
+  int fd = connect_begin (h, addr, len, &connected);
+
+  if (fd == -1 && retry_later (h, addr, len))
+    expect (h, STATE_CONNECT, NULL, 0);
+  else if (fd == -1)
     fail (h, errno, "connect");
+  else if (!connected) {
+    h->fd = fd;
+    expect (h, STATE_CONNECT, NULL, 0);
+  }
+  else if (connect_done (h, fd, &socket_transport) == -1) {
+    close (fd);
+    return -1;
+  }
   return h->state == STATE_DEAD ? -1 : 0;
 }
 
@@ -119,22 +296,81 @@ api_aio_connect (struct nbd_handle *h, const struct sockaddr *addr,
     error_set (h, EINVAL, "addrlen is too short");
     return -1;
   }
+  uri_remember_address (h, addr, addrlen);
   return connect_address (h, addr, addrlen);
 }
 
 int
-api_aio_connect_unix (struct nbd_handle *h, const char *unixsocket)
+connect_unix_name (struct nbd_handle *h, const char *name, size_t n)
 {
   struct sockaddr_un addr = { .sun_family = AF_UNIX };
-  size_t n = strlen (unixsocket);
+  bool abstract = n > 0 && name[0] == '\0';
 
   /* The longest path has no room for a NUL, nor needs one. */
   if (n > sizeof addr.sun_path) {
-    error_set (h, ENAMETOOLONG, "socket name too long: %s", unixsocket);
+    error_set (h, ENAMETOOLONG, "socket name too long: %s",
+               abstract ? name + 1 : name);
     return -1;
   }
-  memcpy (addr.sun_path, unixsocket, n);
+  uri_remember_unix (h, name, n);
+  if (n == 0) {
+    /* Nobody is there.  The system would take it for an abstract name of
+     * nothing but NULs.
+     */
+    fail (h, ECONNREFUSED, "connect");
+    return -1;
+  }
+  memcpy (addr.sun_path, name, n);
+  /* An abstract name is as long as the address says. */
+  return connect_address (h, (struct sockaddr *) &addr, abstract ?
+                          offsetof (struct sockaddr_un, sun_path) + n :
+                          sizeof addr);
+}
+
+/* "@name" is the abstract name "name", as tools print it, unless there is a
+ * file of that name.
+ */
+int
+api_aio_connect_unix (struct nbd_handle *h, const char *unixsocket)
+{
+  size_t n = strlen (unixsocket);
+  char name[sizeof ((struct sockaddr_un *) 0)->sun_path];
+
+  if (unixsocket[0] == '@' && n <= sizeof name &&
+      access (unixsocket, F_OK) == -1) {
+    memcpy (name, unixsocket, n);
+    name[0] = '\0';
+    return connect_unix_name (h, name, n);
+  }
+  return connect_unix_name (h, unixsocket, n);
+}
+
+int
+api_supports_vsock (struct nbd_handle *h)
+{
+  (void) h;
+#ifdef HAVE_LINUX_VM_SOCKETS_H
+  return 1;
+#else
+  return 0;
+#endif
+}
+
+int
+api_aio_connect_vsock (struct nbd_handle *h, uint32_t cid, uint32_t port)
+{
+#ifdef HAVE_LINUX_VM_SOCKETS_H
+  struct sockaddr_vm addr = {
+    .svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port,
+  };
+
+  uri_remember_vsock (h, cid, port);
   return connect_address (h, (struct sockaddr *) &addr, sizeof addr);
+#else
+  (void) cid, (void) port;
+  error_set (h, ENOTSUP, "this system has no vsock");
+  return -1;
+#endif
 }
 
 int
@@ -157,10 +393,12 @@ api_aio_connect_socket (struct nbd_handle *h, int sock)
   }
   if (connect_done (h, sock, &socket_transport) == -1)
     return -1;
+  uri_parts_free (h);           /* of an earlier attempt */
   return transport_move (h, RECEIVE_ARRIVED);
 }
 
 /* The synchronous forms: start, then wait for the end of the negotiation. */
+
 static bool
 not_connecting (struct nbd_handle *h, const void *arg)
 {
@@ -171,14 +409,21 @@ not_connecting (struct nbd_handle *h, const void *arg)
 static int
 wait_connected (struct nbd_handle *h, int started)
 {
-  if (started == -1)
-    return -1;
-  if (transport_wait (h, not_connecting, NULL) == -1)
-    return -1;
-  if (handle_phase (h) & (PHASE_CONNECTED | PHASE_NEGOTIATING))
-    return 0;
-  error_set (h, ENOTCONN, "the connection ended during negotiation");
-  return -1;
+  int r = -1;
+
+  if (started == 0 && transport_wait (h, not_connecting, NULL) == 0) {
+    if (handle_phase (h) & (PHASE_CONNECTED | PHASE_NEGOTIATING))
+      r = 0;
+    else
+      error_set (h, ENOTCONN, "the connection ended during negotiation");
+  }
+  /* No address of the name could be reached: the handle is as good as new. */
+  if (r == -1 && h->unreached) {
+    expect (h, STATE_START, NULL, 0);
+    uri_settings_restore (h);
+  }
+  h->unreached = false;         /* it says nothing about the next attempt */
+  return r;
 }
 
 int
@@ -196,10 +441,30 @@ api_connect_unix (struct nbd_handle *h, const char *unixsocket)
 int
 api_connect_tcp (struct nbd_handle *h, const char *hostname, const char *port)
 {
-  int r = wait_connected (h, api_aio_connect_tcp (h, hostname, port));
+  return wait_connected (h, api_aio_connect_tcp (h, hostname, port));
+}
 
-  /* No server was reached: the handle is as good as new. */
-  if (r == -1 && !h->reached)
-    expect (h, STATE_START, NULL, 0);
-  return r;
+int
+api_connect_vsock (struct nbd_handle *h, uint32_t cid, uint32_t port)
+{
+  return wait_connected (h, api_aio_connect_vsock (h, cid, port));
+}
+
+int
+api_connect_command (struct nbd_handle *h, char **argv)
+{
+  return wait_connected (h, api_aio_connect_command (h, argv));
+}
+
+int
+api_connect_systemd_socket_activation (struct nbd_handle *h, char **argv)
+{
+  return wait_connected (h, api_aio_connect_systemd_socket_activation (h,
+                                                                       argv));
+}
+
+int
+api_connect_uri (struct nbd_handle *h, const char *uri)
+{
+  return wait_connected (h, api_aio_connect_uri (h, uri));
 }

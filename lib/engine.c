@@ -119,8 +119,9 @@ end (struct nbd_handle *h, enum state last)
   h->input.where = NULL;
   change_state (h, last);
   engine_publish (h);           /* for completion callbacks that ask */
-  transport_close (h);
   addresses_free (h);
+  retry_free (h);
+  transport_close (h);
   queue_clear (h);
   option_abandon (h, ENOTCONN);
   command_abort_all (h, ENOTCONN);
@@ -251,7 +252,7 @@ engine_direction (const struct nbd_handle *h)
   unsigned direction = 0;
 
   if (h->state == STATE_CONNECT)
-    return LIBNBD_AIO_DIRECTION_WRITE;
+    return connect_direction (h);
   if (state_rows[h->state].take)
     direction |= LIBNBD_AIO_DIRECTION_READ;
   if (h->queue.count > 0)

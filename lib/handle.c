@@ -12,6 +12,16 @@
 /* Handles are numbered in the order of their creation in the process. */
 static atomic_uint last_number;
 
+void
+tls_settings_free (struct tls_settings *tls)
+{
+  free (tls->certificates);
+  free (tls->psk_file);
+  free (tls->username);
+  free (tls->hostname);
+  free (tls->priority);
+}
+
 static void
 handle_free (struct nbd_handle *h)
 {
@@ -22,6 +32,11 @@ handle_free (struct nbd_handle *h)
   meta_reset (h);
   string_list_free (&h->meta_names);
   addresses_free (h);
+  retry_free (h);
+  uri_parts_free (h);
+  uri_settings_keep (h);
+  tls_settings_free (&h->tls);
+  free (h->socket_activation_name);
   FREE_CALLBACK (h->debug_callback);
   free (h->extents);
   free (h->close_callbacks);
@@ -52,6 +67,9 @@ nbd_create (void)
   h->function = "nbd_create";
   h->fd = -1;
   h->protocol = NULL;
+  h->tls.verify_peer = true;
+  h->uri_allow_transports = LIBNBD_ALLOW_TRANSPORT_MASK;
+  h->uri_allow_tls = LIBNBD_TLS_ALLOW;
   h->request_block_size = true;
   h->request_extended_headers = true;
   h->request_structured_replies = true;
@@ -92,6 +110,7 @@ nbd_close (struct nbd_handle *h)
 
   engine_close (h);
   transport_close (h);
+  subprocess_end (h);
   handle_free (h);
 }
 

@@ -211,6 +211,24 @@ struct reply_progress {
   uint64_t left;                /* bytes of payload still to be taken */
 };
 
+/* Settings of TLS; the URI may set them. */
+struct tls_settings {
+  int mode;                     /* LIBNBD_TLS_* */
+  bool verify_peer;
+  char *certificates, *psk_file, *username, *hostname, *priority;
+};
+
+/* Which way the connection was made, if a URI can say it; uri.c. */
+struct uri_parts {
+  enum { URI_NONE, URI_TCP, URI_UNIX, URI_VSOCK } kind;
+  char *host, *port;            /* TCP */
+  char *path;                   /* Unix */
+  size_t path_length;
+  uint32_t cid, vsock_port;
+};
+
+#define NR_TCP_OPTIONS 4
+
 struct statistics {
   uint64_t bytes_sent, chunks_sent, bytes_received, chunks_received;
 };
@@ -238,6 +256,16 @@ struct nbd_handle {
   bool opt_mode;
   uint32_t handshake_flags;
   uint32_t strict_mode;
+  char *socket_activation_name;
+  bool keepalive;
+  struct {
+    bool set;
+    int value;
+  } tcp_options[NR_TCP_OPTIONS];
+  uint32_t uri_allow_transports;
+  int uri_allow_tls;
+  bool uri_allow_local_file, uri_allow_tls_priority;
+  struct tls_settings tls;
   nbd_close_callback *close_callbacks;
   size_t nr_close_callbacks;
 
@@ -245,8 +273,14 @@ struct nbd_handle {
   int fd;
   const struct transport *transport;
   void *transport_data;
-  struct addresses *addresses;  /* still to be tried; connect-tcp.c */
+  struct addresses *addresses;  /* of a name, being tried; connect-tcp.c */
+  struct retry *retry;          /* of a full Unix socket; connect.c */
   bool reached;                 /* a socket was connected */
+  bool unreached;               /* none of the addresses could be reached */
+  pid_t pid;                    /* of the subprocess, or 0 */
+  bool pid_listens;             /* it was passed a listening socket */
+  struct uri_parts uri;         /* what nbd_get_uri is made from */
+  struct uri_settings *replaced;        /* by those of a URI; uri.c */
 
   /* The engine. */
   enum state state;
@@ -298,6 +332,8 @@ void debug_print (struct nbd_handle *h, const char *fmt, ...)
   } while (0)
 
 /* handle.c */
+
+void tls_settings_free (struct tls_settings *tls);
 
 /* Call the free function of CB, if there is one, and empty CB. */
 #define FREE_CALLBACK(cb)                       \
@@ -461,22 +497,73 @@ int connect_done (struct nbd_handle *h, int fd,
 /* Something happened on a socket that is being connected. */
 void connect_progress (struct nbd_handle *h);
 
-/* Begin to connect a new socket to an address.  1 if it is under way, 0 if it
- * is connected, -1 and errno if not.
+/* Connect to one address.  The handle is dead if that fails. */
+int connect_address (struct nbd_handle *h, const struct sockaddr *addr,
+                     socklen_t len);
+
+/* What a program that polls the handle waits for meanwhile. */
+unsigned connect_direction (const struct nbd_handle *h);
+
+void retry_free (struct nbd_handle *h);
+
+/* Make a socket and begin to connect it.  The socket, or -1 and errno. */
+int connect_begin (struct nbd_handle *h, const struct sockaddr *addr,
+                   socklen_t len, bool *connected);
+
+/* How the connecting of a socket ended: 0, EINPROGRESS or an error. */
+int connect_result (int fd);
+
+/* Connect to the Unix socket of a name of N bytes, which is abstract when the
+ * first of them is NUL.
  */
-int connect_start (struct nbd_handle *h, const struct sockaddr *addr,
-                   socklen_t len);
+int connect_unix_name (struct nbd_handle *h, const char *name, size_t n);
 
 /* connect-tcp.c */
 
-/* The address that was tried failed with ERRNUM: try the next.  0, or the error
- * of the last one.
- */
-int addresses_next (struct nbd_handle *h, int errnum);
+/* Something happened on the descriptor of the addresses. */
+void addresses_progress (struct nbd_handle *h);
 
-/* None of them could be reached. */
-void addresses_fail (struct nbd_handle *h, int errnum);
+/* Whether they are tried together, behind one descriptor to read from. */
+bool addresses_race (const struct nbd_handle *h);
+
 void addresses_free (struct nbd_handle *h);
+
+/* subprocess.c */
+
+/* How to start a subprocess. */
+struct spawn {
+  char **argv;
+  int stdio_fd;                 /* its standard input and output, or -1 */
+  int null_fd;                  /* its standard input, or -1 */
+  int listen_fd;                /* passed as systemd does, or -1 */
+  const char *listen_name;      /* the name of that */
+};
+
+/* 0 when the program runs. */
+int subprocess_start (struct nbd_handle *h, const struct spawn *spawn);
+
+/* Wait for it; at some point, make it end. */
+void subprocess_end (struct nbd_handle *h);
+
+/* uri.c */
+
+void uri_parts_free (struct nbd_handle *h);
+
+/* The settings of a URI are those of the handle once it is connected.  Until
+ * then, when the handle is as good as new, they can be put back.
+ */
+void uri_settings_keep (struct nbd_handle *h);
+void uri_settings_restore (struct nbd_handle *h);
+
+/* Remember how the connection is made.  Strings are copied; a failure only
+ * means that there is no URI.
+ */
+void uri_remember_tcp (struct nbd_handle *h, const char *host,
+                       const char *port);
+void uri_remember_unix (struct nbd_handle *h, const char *path, size_t n);
+void uri_remember_address (struct nbd_handle *h, const struct sockaddr *addr,
+                           socklen_t len);
+void uri_remember_vsock (struct nbd_handle *h, uint32_t cid, uint32_t port);
 
 /* handshake.c: takers up to the first option. */
 

@@ -7,6 +7,7 @@ lib_libengine_la_SOURCES = \
 	lib/call.c \
 	lib/call.h \
 	lib/command.c \
+	lib/connect-command.c \
 	lib/connect-tcp.c \
 	lib/connect.c \
 	lib/debug.c \
@@ -24,12 +25,15 @@ lib_libengine_la_SOURCES = \
 	lib/queue.c \
 	lib/reply.c \
 	lib/request.c \
+	lib/subprocess.c \
 	lib/transport.c \
+	lib/uri.c \
 	lib/wire.h
 nodist_lib_libengine_la_SOURCES = lib/api.c
 lib_libengine_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_builddir)/lib -I$(top_srcdir)/lib
-lib_libengine_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden
+lib_libengine_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden $(LIBXML2_CFLAGS)
+lib_libengine_la_LIBADD = $(LIBXML2_LIBS)
 
 lib_LTLIBRARIES = lib/libnbd.la
 lib_libnbd_la_SOURCES =

@@ -243,7 +243,8 @@ transport_wait (struct nbd_handle *h,
     /* With nothing to send there is one thing to wait for, so that sleeping in
      * the receive itself saves a call of poll.
      */
-    if (engine_direction (h) == LIBNBD_AIO_DIRECTION_READ) {
+    if (h->state != STATE_CONNECT &&
+        engine_direction (h) == LIBNBD_AIO_DIRECTION_READ) {
       r = transport_receive (h, RECEIVE_WAIT);
       if (r == 0 && h->queue.count > 0)
         r = transport_move (h, RECEIVE_NOTHING);

@@ -52,4 +52,5 @@ need_packages ()
 # What a build from git needs, and what the servers of the tests are.
 build_packages="gcc make autoconf automake libtool pkg-config perl libc6-dev \
 libgnutls28-dev libxml2-dev"
-server_packages="nbdkit e2fsprogs"
+server_packages="nbdkit e2fsprogs systemd iproute2 netcat-openbsd \
+openssh-client openssh-server"

@@ -7,6 +7,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
 
 #include "calls.h"
 #include "peer.h"
@@ -77,12 +79,92 @@ test_null_created (void)
   refused (nbd_aio_connect (h, NULL, 16), "nbd_aio_connect", "addr");
   ok (nbd_aio_connect (h, &family, 1) == -1 && nbd_get_errno () == EINVAL,
       "nbd_aio_connect refuses an address that ends within its family");
+  refused (nbd_connect_uri (h, NULL), "nbd_connect_uri", "uri");
+  refused (nbd_aio_connect_uri (h, NULL), "nbd_aio_connect_uri", "uri");
+  refused (nbd_is_uri (h, NULL), "nbd_is_uri", "uri");
+  refused (nbd_connect_command (h, NULL), "nbd_connect_command", "argv");
+  refused (nbd_aio_connect_command (h, NULL), "nbd_aio_connect_command",
+           "argv");
+  refused (nbd_connect_systemd_socket_activation (h, NULL),
+           "nbd_connect_systemd_socket_activation", "argv");
+  refused (nbd_aio_connect_systemd_socket_activation (h, NULL),
+           "nbd_aio_connect_systemd_socket_activation", "argv");
+  refused (nbd_set_socket_activation_name (h, NULL),
+           "nbd_set_socket_activation_name", "socket_name");
   refused (nbd_set_debug_callback (h, (nbd_debug_callback) { 0 }),
            "nbd_set_debug_callback", "debug");
   refused (nbd_add_close_callback (h, (nbd_close_callback) { 0 }),
            "nbd_add_close_callback", "close");
   is_int (nbd_aio_is_created (h), 1, "the handle is still newly created");
   peer_free (p);
+}
+
+/* A list of parameters begins with a program. */
+static void
+test_empty_argv (void)
+{
+  static const struct {
+    const char *name;
+    int (*run) (struct nbd_handle *h, char **argv);
+  } all[] = {
+    { "nbd_connect_command", nbd_connect_command },
+    { "nbd_aio_connect_command", nbd_aio_connect_command },
+    { "nbd_connect_systemd_socket_activation",
+      nbd_connect_systemd_socket_activation },
+    { "nbd_aio_connect_systemd_socket_activation",
+      nbd_aio_connect_systemd_socket_activation },
+  };
+  char *argv[] = { NULL };
+
+  for (size_t i = 0; i < COUNT (all); i++) {
+    struct nbd_handle *h = nbd_create ();
+    char want[128];
+
+    snprintf (want, sizeof want, "%s: missing command name in argv list: "
+              "Invalid argument", all[i].name);
+    ok (all[i].run (h, argv) == -1 && error_is (EINVAL, want),
+        "%s refuses an empty list", all[i].name);
+    ok (nbd_aio_is_created (h) == 1 && nbd_get_subprocess_pid (h) == -1 &&
+        nbd_kill_subprocess (h, 0) == -1 && nbd_get_errno () == ESRCH,
+        "%s starts nothing then", all[i].name);
+    nbd_close (h);
+  }
+}
+
+/* Names for a socket that is passed on. */
+static void
+test_activation_names (void)
+{
+  static const char longest[] = "0123456789abcdefghijklmnopqrsABC";
+  static const char too_long[] = "0123456789abcdefghijklmnopqrsABCD";
+  static const char *const bad[] = {
+    "a-b", "a_b", "a b", " ", "a:b", "a=b", "caf\303\251", "a\n", "/", ".",
+  };
+  struct nbd_handle *h = nbd_create ();
+  char want[128], *name;
+
+  is_int (nbd_set_socket_activation_name (h, longest), 0,
+          "32 letters and digits name a socket");
+  ok (nbd_set_socket_activation_name (h, too_long) == -1 &&
+      error_is (ENAMETOOLONG, "nbd_set_socket_activation_name: socket "
+                "activation name is longer than 32: File name too long"),
+      "33 do not");
+  for (size_t i = 0; i < COUNT (bad); i++) {
+    snprintf (want, sizeof want, "nbd_set_socket_activation_name: socket "
+              "activation name may hold letters and digits only: %s: Invalid "
+              "argument", bad[i]);
+    ok (nbd_set_socket_activation_name (h, bad[i]) == -1 &&
+        error_is (EINVAL, want), "\"%s\" does not", bad[i]);
+  }
+  name = nbd_get_socket_activation_name (h);
+  is_str (name, longest, "what is refused changes nothing");
+  free (name);
+  is_int (nbd_set_socket_activation_name (h, ""), 0,
+          "an empty name is no name");
+  name = nbd_get_socket_activation_name (h);
+  is_str (name, "", "and is told as that");
+  free (name);
+  nbd_close (h);
 }
 
 #define NO_LIST ((nbd_list_callback) { 0 })
@@ -223,6 +305,10 @@ test_order (void)
 
   ok (nbd_set_export_name (p->h, NULL) == -1 && nbd_get_errno () == EINVAL,
       "the wrong state speaks before NULL");
+  ok (nbd_connect_command (p->h, NULL) == -1 && nbd_get_errno () == EINVAL,
+      "before no list");
+  ok (nbd_set_uri_allow_transports (p->h, 0x40) == -1 &&
+      strstr (nbd_get_error (), "invalid state"), "and before a mask");
   ok (nbd_get_block_size (p->h, 42) == -1 && nbd_get_errno () == EINVAL,
       "in the right state an unknown value is refused");
   ok (nbd_pread_structured (p->h, NULL, 512, 0, none, 0x80) == -1 &&
@@ -297,34 +383,81 @@ test_empty_callbacks (void)
 }
 
 static void
-test_enums (void)
+test_enum (struct nbd_handle *h, const char *name, const char *parameter,
+           int64_t (*call) (struct nbd_handle *h, int value), int valid)
 {
-  static const struct {
-    int value;
-    const char *text;
-  } bad[] = {
-    { 4, "4" }, { 42, "42" }, { -1, "-1" }, { INT32_MIN, "-2147483648" },
-  };
-  struct peer *p = peer_in (PHASE_CONNECTED);
+  const int bad[] = { valid, 42, -1, INT32_MIN, INT32_MAX };
   char want[128];
 
-  for (int i = 0; i < 4; i++)
-    ok (nbd_get_block_size (p->h, i) >= 0,
-        "nbd_get_block_size knows the size type %d", i);
+  for (int i = 0; i < valid; i++)
+    ok (call (h, i) >= 0, "%s knows the %s %d", name, parameter, i);
   for (size_t i = 0; i < COUNT (bad); i++) {
-    snprintf (want, sizeof want, "nbd_get_block_size: size_type: invalid "
-              "value for parameter: %s: Invalid argument", bad[i].text);
-    ok (nbd_get_block_size (p->h, bad[i].value) == -1 &&
-        error_is (EINVAL, want), "nbd_get_block_size refuses the size type "
-        "%s", bad[i].text);
+    snprintf (want, sizeof want, "%s: %s: invalid value for parameter: %d: "
+              "Invalid argument", name, parameter, bad[i]);
+    ok (call (h, bad[i]) == -1 && error_is (EINVAL, want),
+        "%s refuses the %s %d", name, parameter, bad[i]);
   }
+}
+
+static int64_t
+set_uri_allow_tls (struct nbd_handle *h, int value)
+{
+  return nbd_set_uri_allow_tls (h, value);
+}
+
+static void
+test_enums (void)
+{
+  struct peer *p = peer_in (PHASE_CONNECTED);
+
+  test_enum (p->h, "nbd_get_block_size", "size_type", nbd_get_block_size, 4);
   peer_free (p);
+  p = peer_in (PHASE_CREATED);
+  test_enum (p->h, "nbd_set_uri_allow_tls", "tls", set_uri_allow_tls, 3);
+  peer_free (p);
+}
+
+/* Options of TCP that the library does not know. */
+static void
+test_tcp_options (void)
+{
+  static const int known[] = {
+#ifdef TCP_KEEPCNT
+    TCP_KEEPCNT,
+#endif
+#ifdef TCP_KEEPIDLE
+    TCP_KEEPIDLE,
+#endif
+#ifdef TCP_KEEPINTVL
+    TCP_KEEPINTVL,
+#endif
+#ifdef TCP_USER_TIMEOUT
+    TCP_USER_TIMEOUT,
+#endif
+    -1
+  };
+  static const int unknown[] = { TCP_NODELAY, 0, -1, INT32_MIN, INT32_MAX };
+  struct nbd_handle *h = nbd_create ();
+  char want[128];
+
+  for (size_t i = 0; known[i] != -1; i++)
+    ok (nbd_set_tcp_option (h, known[i], 1) == 0 &&
+        nbd_set_tcp_option (h, known[i], -1) == 0,
+        "nbd_set_tcp_option takes the option %d, and any value", known[i]);
+  for (size_t i = 0; i < COUNT (unknown); i++) {
+    snprintf (want, sizeof want, "nbd_set_tcp_option: unknown TCP option: "
+              "%d: Invalid argument", unknown[i]);
+    ok (nbd_set_tcp_option (h, unknown[i], 1) == -1 &&
+        error_is (EINVAL, want), "nbd_set_tcp_option refuses the option %d",
+        unknown[i]);
+  }
+  nbd_close (h);
 }
 
 /* Flags of which no setting decides whether they are valid. */
 static void
-test_fixed_flags (const char *name, int (*set) (struct nbd_handle *h,
-                                                uint32_t flags),
+test_fixed_flags (const char *name, const char *parameter,
+                  int (*set) (struct nbd_handle *h, uint32_t flags),
                   uint32_t valid, enum phase phase)
 {
   bool good = true;
@@ -338,15 +471,15 @@ test_fixed_flags (const char *name, int (*set) (struct nbd_handle *h,
         int ret;
 
         nbd_set_strict_mode (p->h, strict ? LIBNBD_STRICT_MASK : 0);
-        snprintf (want, sizeof want, "%s: flags: invalid value for flag: "
-                  "0x%x: Invalid argument", name, flags);
+        snprintf (want, sizeof want, "%s: %s: invalid value for flag: 0x%x: "
+                  "Invalid argument", name, parameter, flags);
         ret = set (p->h, flags);
         if (flags & ~valid ? ret != -1 || !error_is (EINVAL, want) : ret != 0)
           good = false;
         peer_free (p);
       }
-  ok (good, "%s takes the flags 0x%x and no others, in any strict mode", name,
-      valid);
+  ok (good, "%s takes the %s 0x%x and no others, in any strict mode", name,
+      parameter, valid);
 }
 
 /* The flags of a request as they were sent; -1 if none was. */
@@ -439,18 +572,25 @@ main (void)
     test_no_handle (&calls[i]);
   nbd_close (NULL);
   test_null_created ();
+  test_empty_argv ();
+  test_activation_names ();
   test_null_negotiating ();
   test_long_queries ();
   test_null_connected ();
   test_order ();
   test_empty_callbacks ();
   test_enums ();
-  test_fixed_flags ("nbd_set_strict_mode", nbd_set_strict_mode,
+  test_tcp_options ();
+  test_fixed_flags ("nbd_set_strict_mode", "flags", nbd_set_strict_mode,
                     LIBNBD_STRICT_MASK, PHASE_DEAD);
-  test_fixed_flags ("nbd_set_handshake_flags", nbd_set_handshake_flags,
-                    LIBNBD_HANDSHAKE_FLAG_MASK, PHASE_CREATED);
-  test_fixed_flags ("nbd_shutdown", nbd_shutdown, LIBNBD_SHUTDOWN_MASK,
-                    PHASE_CONNECTED);
+  test_fixed_flags ("nbd_set_handshake_flags", "flags",
+                    nbd_set_handshake_flags, LIBNBD_HANDSHAKE_FLAG_MASK,
+                    PHASE_CREATED);
+  test_fixed_flags ("nbd_set_uri_allow_transports", "mask",
+                    nbd_set_uri_allow_transports,
+                    LIBNBD_ALLOW_TRANSPORT_MASK, PHASE_CREATED);
+  test_fixed_flags ("nbd_shutdown", "flags", nbd_shutdown,
+                    LIBNBD_SHUTDOWN_MASK, PHASE_CONNECTED);
   for (size_t i = 0; i < NR_DATA_CALLS; i++)
     test_command_flags (&data_calls[i]);
   test_command_flags (&disconnect);

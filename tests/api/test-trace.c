@@ -327,6 +327,99 @@ test_created (void)
   nbd_close (h);
 }
 
+/* The same of the ways to connect. */
+static void
+test_transports (void)
+{
+  char program[] = "/nonexistent/program", word[] = "two \"words\"";
+  char empty[] = "", *argv[] = { program, word, empty, NULL };
+  struct nbd_handle *h = nbd_create ();
+
+  trace (h);
+  nbd_connect_command (h, argv);
+  traced ("nbd_connect_command: enter: argv=[\"/nonexistent/program\", "
+          "\"two \\\"words\\\"\", \"\"]\n"
+          "nbd_connect_command: leave: error=\"nbd_connect_command: "
+          "/nonexistent/program: No such file or directory\"\n",
+          "a list of parameters");
+  nbd_aio_connect_systemd_socket_activation (h, argv + 3);
+  traced ("nbd_aio_connect_systemd_socket_activation: enter: argv=[]\n"
+          "nbd_aio_connect_systemd_socket_activation: leave: error=\""
+          "nbd_aio_connect_systemd_socket_activation: missing command name in "
+          "argv list: Invalid argument\"\n", "an empty list of parameters");
+  nbd_connect_command (h, NULL);
+  traced ("nbd_connect_command: enter: argv=NULL\n"
+          "nbd_connect_command: leave: error=\"nbd_connect_command: argv "
+          "cannot be NULL: Bad address\"\n", "no list of parameters");
+  nbd_set_uri_allow_transports (h, LIBNBD_ALLOW_TRANSPORT_UNIX |
+                                LIBNBD_ALLOW_TRANSPORT_SSH);
+  nbd_set_uri_allow_transports (h, 0);
+  traced ("nbd_set_uri_allow_transports: enter: mask=0xa\n"
+          "nbd_set_uri_allow_transports: leave: ret=0\n"
+          "nbd_set_uri_allow_transports: enter: mask=0x0\n"
+          "nbd_set_uri_allow_transports: leave: ret=0\n", "a mask");
+  nbd_set_uri_allow_tls (h, LIBNBD_TLS_REQUIRE);
+  nbd_set_uri_allow_tls (h, -1);
+  traced ("nbd_set_uri_allow_tls: enter: tls=2\n"
+          "nbd_set_uri_allow_tls: leave: ret=0\n"
+          "nbd_set_uri_allow_tls: enter: tls=-1\n"
+          "nbd_set_uri_allow_tls: leave: error=\"nbd_set_uri_allow_tls: tls: "
+          "invalid value for parameter: -1: Invalid argument\"\n",
+          "another enumeration");
+  nbd_connect_uri (h, "nbd://h/\ta");
+  traced_start ("nbd_connect_uri: enter: uri=\"nbd://h/\\x09a\"\n"
+                "nbd_connect_uri: leave: error=\"nbd_connect_uri: ",
+                "a URI that is none");
+  nbd_is_uri (h, "NBDS://h");
+  traced ("nbd_is_uri: enter: uri=\"NBDS://h\"\n"
+          "nbd_is_uri: leave: ret=1\n", "a truth value as a result");
+  nbd_kill_subprocess (h, -15);
+  traced ("nbd_kill_subprocess: enter: signum=-15\n"
+          "nbd_kill_subprocess: leave: error=\"nbd_kill_subprocess: no "
+          "subprocess exists: No such process\"\n", "a signal");
+  nbd_get_subprocess_pid (h);
+  traced ("nbd_get_subprocess_pid: enter:\n"
+          "nbd_get_subprocess_pid: leave: error=\"nbd_get_subprocess_pid: no "
+          "subprocess exists: Invalid argument\"\n", "no process");
+  nbd_set_tcp_option (h, -1, 2147483647);
+  traced ("nbd_set_tcp_option: enter: option=-1 v=2147483647\n"
+          "nbd_set_tcp_option: leave: error=\"nbd_set_tcp_option: unknown TCP "
+          "option: -1: Invalid argument\"\n", "two ints");
+  nbd_connect_vsock (h, UINT32_MAX, UINT32_MAX);
+  traced_start ("nbd_connect_vsock: enter: cid=4294967295 port=4294967295\n"
+                "nbd_connect_vsock: leave: error=\"nbd_connect_vsock: ",
+                "32 bits");
+  nbd_close (h);
+}
+
+/* A process, and the URI of a connection. */
+static void
+test_connections (void)
+{
+  char program[] = "cat", *argv[] = { program, NULL }, text[256];
+  struct nbd_handle *h = nbd_create ();
+
+  trace (h);
+  nbd_aio_connect_command (h, argv);
+  traced ("nbd_aio_connect_command: enter: argv=[\"cat\"]\n"
+          "nbd_aio_connect_command: leave: ret=0\n", "a program");
+  snprintf (text, sizeof text, "nbd_get_subprocess_pid: enter:\n"
+            "nbd_get_subprocess_pid: leave: ret=%lld\n",
+            (long long) nbd_get_subprocess_pid (h));
+  traced (text, "a process as a result");
+  nbd_close (h);
+
+  h = nbd_create ();
+  trace (h);
+  nbd_connect_unix (h, "/nonexistent/a socket");
+  the_log.text[0] = '\0';
+  free (nbd_get_uri (h));
+  traced ("nbd_get_uri: enter:\n"
+          "nbd_get_uri: leave: ret=\"nbd+unix:///?socket=/nonexistent/"
+          "a%20socket\"\n", "a URI as a result");
+  nbd_close (h);
+}
+
 /* Long strings are cut. */
 static void
 test_long_strings (void)
@@ -590,6 +683,8 @@ main (void)
   test_off ();
   test_switch ();
   test_created ();
+  test_transports ();
+  test_connections ();
   test_long_strings ();
   test_negotiating ();
   reset_tokens ();

@@ -39,4 +39,38 @@ tests_unit_test_allocations_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_allocations_LDADD = $(unit_ldadd)
 tests_unit_test_allocations_LDFLAGS = $(failing_ldflags)
 
+# What URIs lead to, without connecting.
+uri_target_sources = \
+	tests/unit/uri-target.c \
+	tests/unit/uri-target.h
+uri_target_ldflags = $(AM_LDFLAGS) \
+	-Wl,--wrap=api_aio_connect_tcp,--wrap=connect_unix_name \
+	-Wl,--wrap=api_aio_connect_vsock,--wrap=api_aio_connect_command
+
+check_PROGRAMS += tests/unit/test-uri
+TESTS += tests/unit/test-uri
+tests_unit_test_uri_SOURCES = $(uri_target_sources) tests/unit/test-uri.c
+tests_unit_test_uri_CPPFLAGS = $(unit_cppflags) $(LIBXML2_CFLAGS)
+tests_unit_test_uri_LDADD = $(unit_ldadd) $(LIBXML2_LIBS)
+tests_unit_test_uri_LDFLAGS = $(uri_target_ldflags) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+	-Wl,--wrap=strdup,--wrap=strndup \
+	-Wl,--wrap=strcasecmp,--wrap=strncasecmp \
+	-Wl,--wrap=getaddrinfo,--wrap=freeaddrinfo
+
+check_PROGRAMS += tests/unit/fuzz-uri
+TESTS += tests/unit/fuzz-uri
+tests_unit_fuzz_uri_SOURCES = $(uri_target_sources) tests/unit/fuzz-uri.c
+tests_unit_fuzz_uri_CPPFLAGS = $(unit_cppflags)
+tests_unit_fuzz_uri_LDADD = $(unit_ldadd)
+tests_unit_fuzz_uri_LDFLAGS = $(uri_target_ldflags)
+
+# The same for libFuzzer: not part of anything, see fuzz-uri.c.
+EXTRA_PROGRAMS = tests/unit/libfuzzer-uri
+tests_unit_libfuzzer_uri_SOURCES = $(tests_unit_fuzz_uri_SOURCES)
+tests_unit_libfuzzer_uri_CPPFLAGS = $(unit_cppflags) -DLIBFUZZER
+tests_unit_libfuzzer_uri_LDADD = $(unit_ldadd)
+tests_unit_libfuzzer_uri_LDFLAGS = $(uri_target_ldflags) -fsanitize=fuzzer
+CLEANFILES += tests/unit/libfuzzer-uri
+
 EXTRA_DIST += tests/unit/local.mk
