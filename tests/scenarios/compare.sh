@@ -35,15 +35,15 @@ trap 'exit 1' HUP INT TERM
 mkdir "$work/lib" "$work/system" "$work/ours"
 ln -s "$(realpath "$system")" "$work/lib/libnbd.so.0"
 
-# The functions of 1.14: all must be called, but for what is about TLS, URIs,
-# vsock and subprocesses, and no others.
+# The functions of 1.14: all must be called, but for those of TLS, and no
+# others.
 syms=$build/lib/libnbd.syms
 test -f "$syms" || syms=${srcdir:-.}/lib/libnbd.syms
 nm -D -u "$program" | sed -n 's/.*[ _]\(nbd_[a-z0-9_]*\).*/\1/p' | sort -u \
   > "$work/called"
 sed -n -e '/^LIBNBD_1\.1[6-9]/q' -e '/^LIBNBD_1\.[2-9][0-9]/q' \
     -e 's/^ *\(nbd_[a-z0-9_]*\);.*/\1/p' "$syms" | sort -u > "$work/functions"
-grep -v -E '_tls|_uri|_vsock|connect_command|_systemd_|kill_subprocess' \
+grep -v -E '^nbd_((get|set)_tls|supports_tls)' \
   "$work/functions" | comm -13 "$work/called" - > "$work/uncalled"
 comm -23 "$work/called" "$work/functions" > "$work/newer"
 test -s "$work/functions" && test -s "$work/called" ||

@@ -6,6 +6,7 @@
 
 check_PROGRAMS += tests/scenarios/scenarios
 tests_scenarios_scenarios_SOURCES = \
+	tests/scenarios/divert.c \
 	tests/scenarios/peer.c \
 	tests/scenarios/peer.h \
 	tests/scenarios/scenario.c \
@@ -22,7 +23,10 @@ tests_scenarios_scenarios_SOURCES = \
 	tests/scenarios/scenarios-status.c \
 	tests/scenarios/scenarios-strict.c \
 	tests/scenarios/scenarios-structured.c \
-	tests/scenarios/scenarios-trace.c
+	tests/scenarios/scenarios-trace.c \
+	tests/scenarios/scenarios-transports.c \
+	tests/scenarios/scenarios-uri.c \
+	tests/scenarios/subprocess.c
 tests_scenarios_scenarios_CPPFLAGS = $(AM_CPPFLAGS) \
 	-I$(top_srcdir)/tests/scenarios
 tests_scenarios_scenarios_LDADD = lib/libnbd.la

@@ -26,7 +26,7 @@ struct peer {
   int fd, listener;
   const struct step *steps;
   pthread_t thread, test;
-  pid_t test_id;
+  pid_t process, test_id;       /* the client: its process, and its thread */
   FILE *log;
   char *text;
   size_t text_size;
@@ -277,7 +277,8 @@ await_sleep (struct peer *p)
   ssize_t n;
   int fd;
 
-  snprintf (path, sizeof path, "/proc/self/task/%d/stat", (int) p->test_id);
+  snprintf (path, sizeof path, "/proc/%d/task/%d/stat", (int) p->process,
+            (int) p->test_id);
   do {
     fd = open (path, O_RDONLY | O_CLOEXEC);
     n = fd == -1 ? -1 : read (fd, text, sizeof text - 1);
@@ -392,6 +393,8 @@ serve_option (struct peer *p)
     return false;
   case 3:
     return send_text (p, REP (3, 2, 5) "u32:1 61 ") && send_text (p, ACK (3));
+  case 5:
+    return send_text (p, UNSUP (5));
   case 6:
     return send_text (p, INFO_EXPORT (6, 1048576, 0x0dfd) ACK (6));
   case 7:
@@ -565,7 +568,8 @@ peer_thread (void *vp)
 }
 
 static struct peer *
-new_peer (const struct step *steps, int fd, int listener)
+new_peer (const struct step *steps, int fd, int listener, pid_t process,
+          pid_t test_id)
 {
   struct peer *p = calloc (1, sizeof *p);
 
@@ -575,7 +579,8 @@ new_peer (const struct step *steps, int fd, int listener)
   p->fd = fd;
   p->listener = listener;
   p->test = pthread_self ();
-  p->test_id = gettid ();
+  p->process = process;
+  p->test_id = test_id;
   p->log = open_memstream (&p->text, &p->text_size);
   if (p->log == NULL || pthread_mutex_init (&p->lock, NULL) != 0 ||
       pthread_cond_init (&p->changed, NULL) != 0 ||
@@ -592,13 +597,19 @@ peer_start (const struct step *steps, int *sock)
   if (socketpair (AF_UNIX, SOCK_STREAM, 0, pair) == -1)
     abort ();
   *sock = pair[0];
-  return new_peer (steps, pair[1], -1);
+  return new_peer (steps, pair[1], -1, getpid (), gettid ());
 }
 
 struct peer *
 peer_listen (const struct step *steps, int listener)
 {
-  return new_peer (steps, -1, listener);
+  return new_peer (steps, -1, listener, getpid (), gettid ());
+}
+
+struct peer *
+peer_attach (const struct step *steps, int fd, pid_t client)
+{
+  return new_peer (steps, fd, -1, client, client);
 }
 
 /* With the lock. */

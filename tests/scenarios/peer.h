@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Bytes are written as words separated by white space:
  *   4e42 00       hex digits, two a byte
@@ -57,6 +58,11 @@ struct peer *peer_start (const struct step *steps, int *sock);
 
 /* Start a peer that accepts one connection from LISTENER, and closes that. */
 struct peer *peer_listen (const struct step *steps, int listener);
+
+/* Start a peer at FD, the other end of which is the first thread of another
+ * process.
+ */
+struct peer *peer_attach (const struct step *steps, int fd, pid_t client);
 
 /* Wait until the peer is at a WAIT or at the end of its script. */
 void peer_await (struct peer *p);

@@ -147,7 +147,9 @@ errno_name (int errnum)
     NAME (EPROTOTYPE), NAME (ENOTSUP), NAME (EAFNOSUPPORT),
     NAME (ENETUNREACH), NAME (ECONNRESET), NAME (ENOTCONN),
     NAME (ESHUTDOWN), NAME (ETIMEDOUT), NAME (ECONNREFUSED),
-    NAME (ECONNABORTED),
+    NAME (ECONNABORTED), NAME (EACCES), NAME (ENODEV), NAME (ENOEXEC),
+    NAME (ENOTDIR), NAME (EISDIR), NAME (E2BIG), NAME (EHOSTUNREACH),
+    NAME (EPROTONOSUPPORT),
 #undef NAME
   };
 
@@ -463,11 +465,21 @@ create (void)
     abort ();
 }
 
+/* Which socket SOCK is: the peer opens files at any time, which may get the
+ * number of a socket that was closed.
+ */
+static ino_t sock_inode;
+
 void
 script (const struct step *steps)
 {
+  struct stat st;
+
   create ();
   peer = peer_start (steps, &sock);
+  if (fstat (sock, &st) == -1)
+    abort ();
+  sock_inode = st.st_ino;
 }
 
 void
@@ -621,7 +633,10 @@ finish (void)
     h = NULL;
   }
   if (peer) {
-    if (sock != -1 && fcntl (sock, F_GETFD) != -1) {
+    struct stat st;
+
+    if (sock != -1 && fstat (sock, &st) == 0 && S_ISSOCK (st.st_mode) &&
+        st.st_ino == sock_inode) {
       say ("the client's descriptor is still open");
       close (sock);
     }
@@ -638,6 +653,26 @@ skip (const char *why)
   exit (0);
 }
 
+/* A library may have been built without URIs. */
+static void
+require_uris (const struct scenario *s)
+{
+  bool supported;
+
+  if (strncmp (s->name, "uri/", 4) != 0 &&
+      strncmp (s->name, "allow/", 6) != 0 &&
+      strstr (s->name, "connect_uri") == NULL &&
+      strstr (s->name, "supports_uri") == NULL &&
+      strstr (s->name, "URIs") == NULL)
+    return;
+  create ();
+  supported = nbd_supports_uri (h) == 1;
+  nbd_close (h);
+  h = NULL;
+  if (!supported)
+    skip ("the library has no URIs");
+}
+
 /* Processes. */
 
 static void
@@ -645,6 +680,7 @@ run_here (const struct scenario *s)
 {
   setvbuf (stdout, NULL, _IOLBF, 0);
   alarm (LIMIT);
+  require_uris (s);
   if (s->run)
     s->run ();
   else
@@ -787,6 +823,8 @@ print_version (void)
 int
 main (int argc, char *argv[])
 {
+  if (argc >= 3 && strcmp (argv[1], "--server") == 0)
+    return subprocess_main (argc, argv);
   unsetenv ("LIBNBD_DEBUG");
   signal (SIGPIPE, SIG_DFL);
   qsort (scenarios, nr_scenarios, sizeof *scenarios, by_name);

@@ -131,6 +131,32 @@ void listen_tcp (const struct step *steps);
 extern char port[16];           /* of listen_tcp () or unused_port () */
 void unused_port (void);
 
+/* From now on print each address that is connected to, whatever it is, and
+ * connect to a new peer instead, or fail.
+ */
+#define DIVERT(...)                                             \
+  do {                                                          \
+    static const struct step steps_[] = { __VA_ARGS__, { STEP_END, NULL } }; \
+    divert (steps_);                                            \
+  } while (0)
+void divert (const struct step *steps);
+void divert_to_error (int errnum);
+void divert_no_more (void);
+
+/* A list of parameters, and those that make this program a server for the
+ * library to start: one that serves what is its standard input, or a socket
+ * that listens and is 3.  It says what it was given and what it was sent;
+ * show_server () prints that after nbd_close.
+ */
+#define ARGV(...) \
+  ((char **) (const char *[]) { __VA_ARGS__ __VA_OPT__ (,) NULL })
+#define SERVER(...) \
+  ARGV ("/proc/self/exe", "--server", "serve" __VA_OPT__ (,) __VA_ARGS__)
+#define ACTIVATED(...) \
+  ARGV ("/proc/self/exe", "--server", "activated" __VA_OPT__ (,) __VA_ARGS__)
+int subprocess_main (int argc, char **argv);
+void show_server (void);
+
 /* Make PWRITEs of a megabyte stop half way: the peer does not read. */
 void small_buffers (void);
 
@@ -211,7 +237,10 @@ nbd_debug_callback trace_ret (const char *name, int ret);
   ((type) { .user_data = (void *) name, .free = say_free })
 void say_free (void *name);
 
-/* End the scenario: it cannot run here. */
+/* End the scenario: it cannot run here.  The second does so unless PROGRAM is
+ * installed.
+ */
 void skip (const char *why) __attribute__ ((noreturn));
+void require (const char *program);
 
 #endif /* SCENARIOS_SCENARIO_H */

@@ -211,6 +211,14 @@ NULL_STRING (null_host_port, nbd_connect_tcp (h, NULL, NULL))
 NULL_STRING (null_aio_host, nbd_aio_connect_tcp (h, NULL, "1"))
 NULL_STRING (null_aio_port, nbd_aio_connect_tcp (h, "127.0.0.1", NULL))
 NULL_STRING (null_addr, nbd_aio_connect (h, NULL, 16))
+NULL_STRING (null_uri, nbd_connect_uri (h, NULL))
+NULL_STRING (null_aio_uri, nbd_aio_connect_uri (h, NULL))
+NULL_STRING (null_argv, nbd_connect_command (h, NULL))
+NULL_STRING (null_aio_argv, nbd_aio_connect_command (h, NULL))
+NULL_STRING (null_activation,
+             nbd_connect_systemd_socket_activation (h, NULL))
+NULL_STRING (null_aio_activation,
+             nbd_aio_connect_systemd_socket_activation (h, NULL))
 
 SCENARIO (null_refused_first, "parameters/the state is checked before NULL")
 {

@@ -30,7 +30,7 @@ is_installed (const char *program)
   return system (command) == 0;
 }
 
-static void
+void
 require (const char *program)
 {
   static char why[64];

@@ -6,6 +6,7 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -307,6 +308,28 @@ STATES (nbd_connect_tcp, NEVER,
         nbd_connect_tcp (h, "127.0.0.1", "no-such-service"))
 STATES (nbd_aio_connect_tcp, NEVER,
         nbd_aio_connect_tcp (h, "127.0.0.1", "no-such-service"))
+STATES (nbd_connect_vsock, NEVER,
+        (divert_to_error (ENODEV), nbd_connect_vsock (h, 3, 5)))
+STATES (nbd_aio_connect_vsock, NEVER,
+        (divert_to_error (ENODEV), nbd_aio_connect_vsock (h, 3, 5)))
+STATES (nbd_connect_uri, NEVER, nbd_connect_uri (h, "no-uri"))
+STATES (nbd_aio_connect_uri, NEVER, nbd_aio_connect_uri (h, "no-uri"))
+STATES (nbd_connect_command, NEVER,
+        nbd_connect_command (h, ARGV ()))
+STATES (nbd_aio_connect_command, NEVER,
+        nbd_aio_connect_command (h, ARGV ()))
+STATES (nbd_connect_systemd_socket_activation, NEVER,
+        nbd_connect_systemd_socket_activation (h, ARGV ()))
+STATES (nbd_aio_connect_systemd_socket_activation, NEVER,
+        nbd_aio_connect_systemd_socket_activation (h, ARGV ()))
+STATES (nbd_kill_subprocess, NEVER, nbd_kill_subprocess (h, 0))
+STATES (nbd_set_uri_allow_transports, NEVER,
+        nbd_set_uri_allow_transports (h, 1))
+STATES (nbd_set_uri_allow_tls, NEVER, nbd_set_uri_allow_tls (h, 1))
+STATES (nbd_set_uri_allow_local_file, NEVER,
+        nbd_set_uri_allow_local_file (h, true))
+STATES (nbd_get_uri, NEVER, nbd_get_uri (h))
+STATES (nbd_supports_uri, NEVER, nbd_supports_uri (h))
 
 /* Options. */
 STATES (nbd_opt_go, OPTION_CALL, nbd_opt_go (h))

@@ -4,6 +4,7 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,44 @@ SCENARIO (connecting, "trace/connecting")
   CALL (nbd_connect_tcp (h, "127.0.0.1", "no-such-service"));
   CALL (nbd_aio_connect_tcp (h, NULL, "1"));
   CALL (nbd_connect_socket (h, -1));
+}
+
+SCENARIO (transports, "trace/URIs and vsock")
+{
+  tracing ();
+  CALL (nbd_supports_uri (h));
+  CALL (nbd_set_uri_allow_transports (h, LIBNBD_ALLOW_TRANSPORT_TCP |
+                                      LIBNBD_ALLOW_TRANSPORT_UNIX));
+  CALL (nbd_set_uri_allow_transports (h, 0x40));
+  CALL (nbd_set_uri_allow_tls (h, LIBNBD_TLS_DISABLE));
+  CALL (nbd_set_uri_allow_tls (h, LIBNBD_TLS_REQUIRE));
+  CALL (nbd_set_uri_allow_tls (h, LIBNBD_TLS_ALLOW));
+  CALL (nbd_set_uri_allow_local_file (h, true));
+  CALL (nbd_set_uri_allow_local_file (h, false));
+  CALL (nbd_get_uri (h));
+  CALL (nbd_connect_uri (h, "no-uri"));
+  CALL (nbd_aio_connect_uri (h, NULL));
+  CALL (nbd_kill_subprocess (h, 15));
+  CALL (nbd_kill_subprocess (h, -1));
+  divert_to_error (ENODEV);
+  CALL (nbd_connect_vsock (h, 3, 4294967295));
+  CALL (nbd_get_uri (h));
+}
+
+SCENARIO (lists, "trace/lists of strings")
+{
+  tracing ();
+  CALL (nbd_connect_command (h, NULL));
+  CALL (nbd_connect_systemd_socket_activation (h, ARGV ()));
+  CALL (nbd_connect_command (h, ARGV ("sh", "-c", "exit 0", "two words",
+                                      "")));
+}
+
+SCENARIO (lists_quoted, "trace/lists of strings that need care")
+{
+  tracing ();
+  CALL (nbd_connect_command (h, ARGV ("sh", "-c", "exit 0",
+                                      "a \"quoted\" \\ name", "a\nline")));
 }
 
 SCENARIO (strings, "trace/strings that need care")
