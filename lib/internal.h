@@ -278,7 +278,7 @@ struct nbd_handle {
   bool reached;                 /* a socket was connected */
   bool unreached;               /* none of the addresses could be reached */
   pid_t pid;                    /* of the subprocess, or 0 */
-  bool pid_listens;             /* it was passed a listening socket */
+  bool pid_lingers;             /* it does not end when the connection does */
   struct uri_parts uri;         /* what nbd_get_uri is made from */
   struct uri_settings *replaced;        /* by those of a URI; uri.c */
 
@@ -464,6 +464,9 @@ enum receive {
 
 /* Receive and handle what there is.  -1 if the handle is dead. */
 int transport_receive (struct nbd_handle *h, enum receive how);
+
+/* By the clock that is never set. */
+int64_t milliseconds (void);
 
 /* Send what the socket takes.  -1 and errno if sending is impossible. */
 int transport_send (struct nbd_handle *h);

@@ -313,18 +313,9 @@ subprocess_start (struct nbd_handle *h, const struct spawn *s)
     return -1;
   }
   h->pid = pid;
-  h->pid_listens = s->listen_fd >= 0;
+  h->pid_lingers = s->listen_fd >= 0;
   debug (h, "started %s as process %ld", s->argv[0], (long) pid);
   return 0;
-}
-
-static int64_t
-milliseconds (void)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Wait up to MS milliseconds by the clock, since signals of the program may
@@ -358,14 +349,14 @@ subprocess_end (struct nbd_handle *h)
 {
   if (h->pid <= 0)
     return;
-  /* A server with a listening socket would wait for the next client.  It is
-   * looked at first all the same: if the program has reaped it, the number may
-   * be that of another process.
+  /* A server with a listening socket would wait for the next client, and ssh
+   * for what it runs.  It is looked at first all the same: if the program has
+   * reaped it, the number may be that of another process.
    */
-  if (!reap (h->pid, h->pid_listens ? 0 : GRACE_MS)) {
+  if (!reap (h->pid, h->pid_lingers ? 0 : GRACE_MS)) {
     debug (h, "process %ld: SIGTERM", (long) h->pid);
     kill (h->pid, SIGTERM);
-    if (!reap (h->pid, h->pid_listens ? GRACE_MS : TERM_MS)) {
+    if (!reap (h->pid, h->pid_lingers ? GRACE_MS : TERM_MS)) {
       debug (h, "process %ld does not end: SIGKILL", (long) h->pid);
       kill (h->pid, SIGKILL);
       /* It may be another user's, or stuck in the kernel. */

@@ -179,7 +179,7 @@ wanted_events (const struct nbd_handle *h)
   return events;
 }
 
-static int64_t
+int64_t
 milliseconds (void)
 {
   struct timespec now;

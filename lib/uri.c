@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <sys/un.h>
 
+#ifdef HAVE_LINUX_VM_SOCKETS_H
+#include <linux/vm_sockets.h>
+#endif
 #ifdef HAVE_LIBXML2
 #include <libxml/uri.h>
 #endif
@@ -132,6 +135,14 @@ uri_remember_address (struct nbd_handle *h, const struct sockaddr *addr,
     uri_remember_unix (h, un->sun_path, un->sun_path[0] ?
                        strnlen (un->sun_path, n) : n);
   }
+#ifdef HAVE_LINUX_VM_SOCKETS_H
+  else if (addr->sa_family == AF_VSOCK) {
+    const struct sockaddr_vm *vm = (const struct sockaddr_vm *) addr;
+
+    if (len >= sizeof *vm)
+      uri_remember_vsock (h, vm->svm_cid, vm->svm_port);
+  }
+#endif
   else if (getnameinfo (addr, len, host, sizeof host, port, sizeof port,
                         NI_NUMERICHOST | NI_NUMERICSERV) == 0)
     uri_remember_tcp (h, host, port);
@@ -1010,6 +1021,8 @@ connect_ssh (struct nbd_handle *h, const struct parsed *p)
   argv[n++] = command;
   argv[n] = NULL;
   r = api_aio_connect_command (h, argv);
+  /* Its other side waits for a server that has not been told goodbye. */
+  h->pid_lingers = true;
   free (command);
   return r;
 }
