@@ -352,6 +352,12 @@ api_aio_connect_tcp (struct nbd_handle *h, const char *hostname,
     uri_remember_tcp (h, hostname, number);
   else
     uri_parts_free (h);
+  h->uri.named = strdup (hostname);
+  if (h->uri.named == NULL) {
+    error_set (h, errno, "strdup");
+    addresses_free (h);
+    return -1;
+  }
 #if CAN_RACE
   if (a->count > 1 && prepare_race (h) == -1) {
     error_set (h, errno, "epoll");

@@ -22,11 +22,17 @@
   [STATE_##state] = { .name = #state, .phase = PHASE_##ph, .need = n,    \
                       .take = fn, .text = #state ": " words }
 
+#define WAIT_ROW(state, what, words)                                    \
+  [STATE_##state] = { .name = #state, .phase = PHASE_CONNECTING,        \
+                      .progress = what##_progress,                      \
+                      .direction = what##_direction,                    \
+                      .text = #state ": " words }
+
 const struct state_row state_rows[NR_STATES] = {
   ROW (START, CREATED, VARIABLE, NULL,
        "the handle was created and not yet connected"),
-  ROW (CONNECT, CONNECTING, VARIABLE, NULL,
-       "a socket is being connected"),
+  WAIT_ROW (CONNECT, connect, "a socket is being connected"),
+  WAIT_ROW (TLS, tls, "TLS is being negotiated"),
   ROW (MAGIC, CONNECTING, 16, handshake_magic,
        "waiting for the server's greeting"),
   ROW (OLDSTYLE, CONNECTING, 136, handshake_oldstyle,
@@ -68,6 +74,7 @@ const struct state_row state_rows[NR_STATES] = {
 };
 
 #undef ROW
+#undef WAIT_ROW
 
 int
 engine_init (struct nbd_handle *h)
@@ -228,16 +235,23 @@ void
 engine_eof (struct nbd_handle *h)
 {
   /* Between replies a server may go, whatever it owes us. */
-  if (h->state == STATE_READY && h->input.head == h->input.tail)
+  if (h->state == STATE_READY && !engine_has_input (h))
     engine_close (h);
   else
     fail (h, 0, "recv: server disconnected unexpectedly");
 }
 
 bool
+engine_has_input (const struct nbd_handle *h)
+{
+  return h->input.head != h->input.tail;
+}
+
+bool
 engine_is_idle (const struct nbd_handle *h)
 {
-  return handle_phase (h) == PHASE_CONNECTED && h->queue.count == 0;
+  return handle_phase (h) == PHASE_CONNECTED && h->queue.count == 0 &&
+    h->unsent == 0;
 }
 
 const struct state_row *
@@ -249,13 +263,14 @@ engine_row (const struct nbd_handle *h)
 unsigned
 engine_direction (const struct nbd_handle *h)
 {
+  const struct state_row *row = &state_rows[h->state];
   unsigned direction = 0;
 
-  if (h->state == STATE_CONNECT)
-    return connect_direction (h);
-  if (state_rows[h->state].take)
+  if (row->direction)
+    return row->direction (h);
+  if (row->take)
     direction |= LIBNBD_AIO_DIRECTION_READ;
-  if (h->queue.count > 0)
+  if (h->queue.count > 0 || h->unsent > 0)
     direction |= LIBNBD_AIO_DIRECTION_WRITE;
   return direction;
 }

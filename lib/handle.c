@@ -189,7 +189,7 @@ names_size (const struct nbd_handle *h)
 ssize_t
 api_get_handle_size (struct nbd_handle *h)
 {
-  return sizeof *h + READ_AHEAD + names_size (h) +
+  return sizeof *h + READ_AHEAD + names_size (h) + tls_size (h) +
     h->queue.size * sizeof *h->queue.ring +
     h->commands.size * sizeof *h->commands.table +
     h->commands.allocated * sizeof (struct command) +

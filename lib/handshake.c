@@ -27,6 +27,17 @@ handshake_magic (struct nbd_handle *h, struct reader *r)
           "newstyle NBD server");
 }
 
+/* Where TLS is impossible it must not be required. */
+static bool
+may_be_plain (struct nbd_handle *h, const char *what)
+{
+  if (h->tls.mode != LIBNBD_TLS_REQUIRE)
+    return true;
+  fail (h, ENOTSUP, "handshake: server is %s, but handle TLS setting is "
+        "'require' (2)", what);
+  return false;
+}
+
 void
 handshake_oldstyle (struct nbd_handle *h, struct reader *r)
 {
@@ -34,6 +45,8 @@ handshake_oldstyle (struct nbd_handle *h, struct reader *r)
   uint32_t flags = read_u32 (r);
 
   h->protocol = "oldstyle";
+  if (!may_be_plain (h, "oldstyle"))
+    return;
   /* The upper half of the flags is for newstyle; the 124 bytes that follow are
    * reserved.
    */
@@ -53,6 +66,9 @@ handshake_flags (struct nbd_handle *h, struct reader *r)
   h->client_flags = server_flags & h->handshake_flags;
   h->protocol = server_flags & NBD_FLAG_FIXED_NEWSTYLE &&
     h->client_flags & NBD_FLAG_FIXED_NEWSTYLE ? "newstyle-fixed" : "newstyle";
+  if (!(h->client_flags & NBD_FLAG_FIXED_NEWSTYLE) &&
+      !may_be_plain (h, "not using fixed newstyle"))
+    return;
   write_u32 (&w, h->client_flags);
   if (queue_push (h, buf, w.n, false) == -1)
     fail (h, errno, "malloc");

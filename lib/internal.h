@@ -49,6 +49,7 @@ enum phase {
 enum state {
   STATE_START,
   STATE_CONNECT,
+  STATE_TLS,
   STATE_MAGIC,
   STATE_OLDSTYLE,
   STATE_HANDSHAKE_FLAGS,
@@ -76,6 +77,11 @@ struct state_row {
   enum phase phase;
   size_t need;                  /* bytes that TAKE is given; 0: as expected */
   void (*take) (struct nbd_handle *h, struct reader *r);
+  /* States that wait for something else than bytes of NBD: what to do when it
+   * has happened, and the direction meanwhile.
+   */
+  void (*progress) (struct nbd_handle *h);
+  unsigned (*direction) (const struct nbd_handle *h);
   const char *text;             /* for nbd_connection_state */
 };
 
@@ -223,6 +229,8 @@ struct uri_parts {
   enum { URI_NONE, URI_TCP, URI_UNIX, URI_VSOCK } kind;
   char *host, *port;            /* TCP */
   char *path;                   /* Unix */
+  char *named;                  /* TCP: the host in the caller's words; it is
+                                   what TLS expects to find */
   size_t path_length;
   uint32_t cid, vsock_port;
 };
@@ -273,6 +281,9 @@ struct nbd_handle {
   int fd;
   const struct transport *transport;
   void *transport_data;
+  struct session *session;      /* of TLS; tls.h */
+  size_t unsent;                /* bytes that the transport still has */
+  bool unread;                  /* it has more than it returned */
   struct addresses *addresses;  /* of a name, being tried; connect-tcp.c */
   struct retry *retry;          /* of a full Unix socket; connect.c */
   bool reached;                 /* a socket was connected */
@@ -404,6 +415,9 @@ void engine_run (struct nbd_handle *h);
 
 /* The server closed the stream. */
 void engine_eof (struct nbd_handle *h);
+
+/* Whether bytes have arrived that nobody has taken. */
+bool engine_has_input (const struct nbd_handle *h);
 
 /* Connected, and all that was issued has left. */
 bool engine_is_idle (const struct nbd_handle *h);
@@ -548,6 +562,19 @@ int subprocess_start (struct nbd_handle *h, const struct spawn *spawn);
 /* Wait for it; at some point, make it end. */
 void subprocess_end (struct nbd_handle *h);
 
+/* tls.c */
+
+/* Begin, or go on with, the TLS handshake. */
+void tls_progress (struct nbd_handle *h);
+
+/* What it waits for. */
+unsigned tls_direction (const struct nbd_handle *h);
+
+void tls_free (struct nbd_handle *h);
+
+/* The memory that the session holds, without what gnutls holds. */
+size_t tls_size (const struct nbd_handle *h);
+
 /* uri.c */
 
 void uri_parts_free (struct nbd_handle *h);
@@ -592,6 +619,9 @@ int option_queue_abort (struct nbd_handle *h);
 
 /* What is left to do with a server that has no other option. */
 extern const uint8_t option_export_name_program[];
+
+/* TLS is there, and the next option can be sent through it. */
+void option_tls_established (struct nbd_handle *h);
 
 /* Complete the option under way with ERRNUM, because the connection ended. */
 void option_abandon (struct nbd_handle *h, int errnum);

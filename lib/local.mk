@@ -26,14 +26,21 @@ lib_libengine_la_SOURCES = \
 	lib/reply.c \
 	lib/request.c \
 	lib/subprocess.c \
+	lib/tls-credentials.c \
+	lib/tls-transport.c \
+	lib/tls-verify.c \
+	lib/tls.c \
+	lib/tls.h \
 	lib/transport.c \
 	lib/uri.c \
 	lib/wire.h
 nodist_lib_libengine_la_SOURCES = lib/api.c
 lib_libengine_la_CPPFLAGS = $(AM_CPPFLAGS) \
-	-I$(top_builddir)/lib -I$(top_srcdir)/lib
-lib_libengine_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden $(LIBXML2_CFLAGS)
-lib_libengine_la_LIBADD = $(LIBXML2_LIBS)
+	-I$(top_builddir)/lib -I$(top_srcdir)/lib \
+	-DSYSCONFDIR='"$(sysconfdir)"'
+lib_libengine_la_CFLAGS = $(AM_CFLAGS) -fvisibility=hidden \
+	$(GNUTLS_CFLAGS) $(LIBXML2_CFLAGS)
+lib_libengine_la_LIBADD = $(GNUTLS_LIBS) $(LIBXML2_LIBS)
 
 lib_LTLIBRARIES = lib/libnbd.la
 lib_libnbd_la_SOURCES =

@@ -17,6 +17,7 @@ static const uint8_t go_program[] = {
 static const uint8_t info_program[] = {
   NBD_OPT_SET_META_CONTEXT, NBD_OPT_INFO, 0
 };
+static const uint8_t starttls_program[] = { NBD_OPT_STARTTLS, 0 };
 static const uint8_t list_program[] = { NBD_OPT_LIST, 0 };
 static const uint8_t structured_reply_program[] = {
   NBD_OPT_STRUCTURED_REPLY, 0
@@ -163,6 +164,29 @@ api_aio_opt_extended_headers (struct nbd_handle *h,
                               nbd_completion_callback *completion)
 {
   return START (extended_headers_program, .completion = completion);
+}
+
+static bool
+has_tls (struct nbd_handle *h)
+{
+  if (api_supports_tls (h))
+    return true;
+  error_set (h, ENOTSUP, "the library was built without TLS");
+  return false;
+}
+
+int
+api_opt_starttls (struct nbd_handle *h)
+{
+  return !has_tls (h) || WAIT (starttls_program) == -1 ? -1 :
+    h->option.accepted;
+}
+
+int
+api_aio_opt_starttls (struct nbd_handle *h,
+                      nbd_completion_callback *completion)
+{
+  return has_tls (h) ? START (starttls_program, .completion = completion) : -1;
 }
 
 int

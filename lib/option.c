@@ -140,6 +140,49 @@ agreed (struct nbd_handle *h, uint32_t type, bool *negotiated)
          h->option.accepted ? "negotiated" : "refused");
 }
 
+/* NBD_OPT_STARTTLS */
+
+static bool
+want_starttls (const struct nbd_handle *h)
+{
+  return h->tls.mode != LIBNBD_TLS_DISABLE && !h->tls_negotiated;
+}
+
+static void
+last_starttls (struct nbd_handle *h, uint32_t type, const char *message)
+{
+  if (type != NBD_REP_ACK && h->tls.mode == LIBNBD_TLS_REQUIRE &&
+      !h->tls_negotiated) {
+    option_queue_abort (h);
+    fail (h, ENOTSUP, "handshake: server refused TLS, but handle TLS setting "
+          "is 'require' (2)%s%s", *message ? ": " : "", message);
+  }
+  else if (type != NBD_REP_ACK) {
+    debug (h, "server refused TLS%s%s, continuing with %s connection",
+           *message ? ": " : "", message, h->tls_negotiated ? "the encrypted" :
+           "unencrypted");
+    finished (h, 0);
+  }
+  else if (h->tls_negotiated)
+    fail (h, EPROTO, "handshake: server wants TLS inside of TLS");
+  else if (engine_has_input (h) || h->queue.count > 0)
+    /* What came in the clear would be taken for what TLS protects. */
+    fail (h, EPROTO, "handshake: server sent data before TLS began");
+  else
+    expect (h, STATE_TLS, NULL, 0);
+}
+
+/* Nothing that was said in the clear counts. */
+void
+option_tls_established (struct nbd_handle *h)
+{
+  h->structured_replies = h->extended_headers = false;
+  meta_reset (h);
+  export_reset (h);
+  h->option.accepted = true;
+  finished (h, 0);
+}
+
 static bool
 want_extended_headers (const struct nbd_handle *h)
 {
@@ -424,6 +467,8 @@ static const struct option options[] = {
   { NBD_OPT_EXPORT_NAME, "NBD_OPT_EXPORT_NAME", NULL, build_export_name,
     NULL, NULL },
   { NBD_OPT_LIST, "NBD_OPT_LIST", NULL, NULL, reply_list, last_list },
+  { NBD_OPT_STARTTLS, "NBD_OPT_STARTTLS", want_starttls, NULL, NULL,
+    last_starttls },
   { NBD_OPT_INFO, "NBD_OPT_INFO", NULL, build_info, reply_info, last_info },
   { NBD_OPT_GO, "NBD_OPT_GO", NULL, build_info, reply_info, last_info },
   { NBD_OPT_STRUCTURED_REPLY, "NBD_OPT_STRUCTURED_REPLY",
@@ -512,11 +557,11 @@ void
 option_begin (struct nbd_handle *h)
 {
   static const uint8_t all[] = {
-    NBD_OPT_EXTENDED_HEADERS, NBD_OPT_STRUCTURED_REPLY,
+    NBD_OPT_STARTTLS, NBD_OPT_EXTENDED_HEADERS, NBD_OPT_STRUCTURED_REPLY,
     NBD_OPT_SET_META_CONTEXT, NBD_OPT_GO, 0,
   };
   static const uint8_t until_caller[] = {
-    NBD_OPT_EXTENDED_HEADERS, NBD_OPT_STRUCTURED_REPLY, 0,
+    NBD_OPT_STARTTLS, NBD_OPT_EXTENDED_HEADERS, NBD_OPT_STRUCTURED_REPLY, 0,
   };
 
   if (h->client_flags & NBD_FLAG_FIXED_NEWSTYLE)

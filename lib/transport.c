@@ -92,7 +92,7 @@ transport_receive (struct nbd_handle *h, enum receive how)
       /* Less than there was room for: nothing more has arrived, except
        * perhaps the end of the stream.
        */
-      if ((size_t) r == room || how == RECEIVE_ALL) {
+      if ((size_t) r == room || how == RECEIVE_ALL || h->unread) {
         if (how == RECEIVE_WAIT)
           how = RECEIVE_ARRIVED;
         continue;
@@ -101,6 +101,12 @@ transport_receive (struct nbd_handle *h, enum receive how)
     break;
   }
   return h->state == STATE_DEAD ? -1 : 0;
+}
+
+static bool
+has_to_send (const struct nbd_handle *h)
+{
+  return h->queue.count > 0 || h->unsent > 0;
 }
 
 /* After NBD_CMD_DISC nothing follows.  Servers that wait for more in another
@@ -118,7 +124,7 @@ finish_sending (struct nbd_handle *h)
 int
 transport_send (struct nbd_handle *h)
 {
-  while (h->queue.count > 0) {
+  while (has_to_send (h)) {
     struct iovec iov[MAX_IOV];
     int n = queue_peek (h, iov, MAX_IOV);
     size_t length = 0;
@@ -132,7 +138,7 @@ transport_send (struct nbd_handle *h)
     if (r == -1)
       return would_block (errno) ? 0 : -1;
     queue_sent (h, r);
-    if ((size_t) r < length)
+    if ((size_t) r < length || h->unsent > 0)
       return 0;
   }
   finish_sending (h);
@@ -147,18 +153,20 @@ transport_move (struct nbd_handle *h, enum receive how)
 {
   int errnum = 0;
 
-  if (h->state == STATE_CONNECT) {
-    connect_progress (h);
-    if (h->state == STATE_CONNECT || h->state == STATE_DEAD)
+  if (state_rows[h->state].progress) {
+    state_rows[h->state].progress (h);
+    if (state_rows[h->state].progress || h->state == STATE_DEAD)
       return h->state == STATE_DEAD ? -1 : 0;
-    /* The greeting may be there already, which an edge-triggered loop is not
-     * told again.
+    /* The server's next words may be there already, which an edge-triggered
+     * loop is not told again.
      */
     how = RECEIVE_ALL;
   }
   if (how != RECEIVE_NOTHING && transport_receive (h, how) == -1)
     return -1;
-  if (h->queue.count > 0 && transport_send (h) == -1)
+  if (state_rows[h->state].progress)    /* that was the reply to STARTTLS */
+    return transport_move (h, RECEIVE_NOTHING);
+  if (has_to_send (h) && transport_send (h) == -1)
     errnum = errno;
   if (errnum && transport_receive (h, RECEIVE_ARRIVED) == 0)
     fail (h, errnum, "send");
@@ -243,10 +251,10 @@ transport_wait (struct nbd_handle *h,
     /* With nothing to send there is one thing to wait for, so that sleeping in
      * the receive itself saves a call of poll.
      */
-    if (h->state != STATE_CONNECT &&
+    if (!state_rows[h->state].progress &&
         engine_direction (h) == LIBNBD_AIO_DIRECTION_READ) {
       r = transport_receive (h, RECEIVE_WAIT);
-      if (r == 0 && h->queue.count > 0)
+      if (r == 0 && (has_to_send (h) || state_rows[h->state].progress))
         r = transport_move (h, RECEIVE_NOTHING);
     }
     else
@@ -264,6 +272,7 @@ transport_close (struct nbd_handle *h)
     h->transport->close (h);
   else if (h->fd >= 0)
     close (h->fd);
+  tls_free (h);
   h->transport = NULL;
   h->fd = -1;
 }

@@ -92,6 +92,7 @@ uri_parts_free (struct nbd_handle *h)
   free (h->uri.host);
   free (h->uri.port);
   free (h->uri.path);
+  free (h->uri.named);
   h->uri = (struct uri_parts) { 0 };
 }
 
@@ -814,7 +815,7 @@ parse_uri (struct nbd_handle *h, struct parsed *p, const char *uri)
 static int
 check_supported (struct nbd_handle *h, const struct parsed *p)
 {
-  if (p->scheme->tls) {
+  if (p->scheme->tls && !api_supports_tls (h)) {
     error_set (h, ENOTSUP, "the library was built without TLS: %s",
                p->scheme->name);
     return -1;

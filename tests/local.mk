@@ -24,4 +24,5 @@ include tests/generator/local.mk
 include tests/api/local.mk
 include tests/interop/local.mk
 include tests/scenarios/local.mk
+include tests/bench/local.mk
 include tests/build/local.mk

@@ -53,4 +53,4 @@ need_packages ()
 build_packages="gcc make autoconf automake libtool pkg-config perl libc6-dev \
 libgnutls28-dev libxml2-dev"
 server_packages="nbdkit e2fsprogs systemd iproute2 netcat-openbsd \
-openssh-client openssh-server"
+openssh-client openssh-server gnutls-bin"

@@ -98,6 +98,20 @@ describe_export (struct server *s, uint32_t option)
   say_option_reply (s, option, NBD_REP_ACK, 0);
 }
 
+/* The stage is one in which nothing is handled. */
+static void
+answer_starttls (struct server *s)
+{
+  const struct offer *o = &s->offer;
+  uint32_t type = s->secured ? NBD_REP_ERR_INVALID : NBD_REP_ERR_UNSUP;
+
+  if (s->secured ? o->tls_twice : o->tls) {
+    type = NBD_REP_ACK;
+    s->stage = STARTTLS;
+  }
+  say_option_reply (s, NBD_OPT_STARTTLS, type, 0);
+}
+
 static void
 answer_option (struct server *s, uint32_t option)
 {
@@ -112,6 +126,9 @@ answer_option (struct server *s, uint32_t option)
     say_option_reply (s, option, NBD_REP_SERVER, 4);
     say_uint (s, 0, 4);
     say_option_reply (s, option, NBD_REP_ACK, 0);
+    break;
+  case NBD_OPT_STARTTLS:
+    answer_starttls (s);
     break;
   case NBD_OPT_STRUCTURED_REPLY:
     negotiate (s, option, STRUCTURED);
@@ -309,7 +326,7 @@ server_take (struct server *s, const void *p, size_t n)
     struct reader r = reader_init (s->in.p + s->handled, s->in.n - s->handled);
 
     switch (s->stage) {
-    case CLIENT_FLAGS: more = take_client_flags (s, &r); break;
+    case HANDSHAKE_FLAGS: more = take_client_flags (s, &r); break;
     case OPTIONS: more = take_option (s, &r); break;
     case REQUESTS: more = take_request (s, &r); break;
     default: more = false;
@@ -332,6 +349,14 @@ server_new (const struct offer *offer)
   say_uint (s, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES, 2);
   s->messages_out++;
   return s;
+}
+
+void
+server_secure (struct server *s)
+{
+  s->secured = true;
+  s->replies = SIMPLE;
+  s->stage = OPTIONS;
 }
 
 void

@@ -23,6 +23,7 @@ struct offer {
   uint16_t flags;               /* transmission flags */
   uint32_t minimum, preferred, maximum; /* block sizes; 0: none are sent */
   const char *context;          /* the meta context that is granted, or NULL */
+  bool tls, tls_twice;          /* STARTTLS, and inside of TLS once more */
 };
 
 /* An export of 1 MiB that has every feature. */
@@ -46,7 +47,8 @@ struct server {
   struct buffer in;
   size_t handled;
   struct buffer out;            /* everything that was said */
-  enum { CLIENT_FLAGS, OPTIONS, REQUESTS, SILENCE } stage;
+  enum { HANDSHAKE_FLAGS, OPTIONS, STARTTLS, REQUESTS, SILENCE } stage;
+  bool secured;                 /* by TLS */
   enum replies replies;         /* as negotiated */
   bool mute;                    /* requests are not answered */
   bool chunked;                 /* reads are answered in two chunks */
@@ -61,6 +63,9 @@ struct server *server_new (const struct offer *offer);
 
 /* Bytes have arrived. */
 void server_take (struct server *s, const void *p, size_t n);
+
+/* The stage STARTTLS is over: what follows was encrypted. */
+void server_secure (struct server *s);
 
 void server_free (struct server *s);
 

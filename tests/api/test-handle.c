@@ -36,6 +36,11 @@ test_defaults (void)
   is_int (nbd_get_request_structured_replies (h), 1,
           "it asks for structured replies");
   is_int (nbd_get_request_meta_context (h), 1, "it asks for meta contexts");
+  is_int (nbd_get_tls (h), LIBNBD_TLS_DISABLE, "it does not ask for TLS");
+  is_int (nbd_get_tls_verify_peer (h), 1, "it verifies servers");
+  is_string (nbd_get_tls_hostname (h), "", "it has no name to look for");
+  is_string (nbd_get_tls_priority (h), TLS_PRIORITY,
+             "its priority of TLS is the one that was configured");
   is_int (nbd_get_handshake_flags (h), LIBNBD_HANDSHAKE_FLAG_MASK,
           "it may use all handshake flags");
   is_int (nbd_get_pread_initialize (h), 1, "it zeroes read buffers");
@@ -159,6 +164,7 @@ static const struct setting {
     nbd_get_request_structured_replies },
   { "request_meta_context", nbd_set_request_meta_context,
     nbd_get_request_meta_context },
+  { "tls_verify_peer", nbd_set_tls_verify_peer, nbd_get_tls_verify_peer },
   { "pread_initialize", nbd_set_pread_initialize, nbd_get_pread_initialize },
   { "opt_mode", nbd_set_opt_mode, nbd_get_opt_mode },
 };
@@ -219,6 +225,121 @@ test_flag_settings (void)
       nbd_get_handshake_flags (h) == LIBNBD_HANDSHAKE_FLAG_MASK,
       "handshake flags that are refused change nothing");
   nbd_close (h);
+}
+
+/* A string that is set, and what an empty one stands for. */
+static void
+test_tls_string (const char *name,
+                 int (*set) (struct nbd_handle *h, const char *value),
+                 char *(*get) (struct nbd_handle *h), const char *empty)
+{
+  struct nbd_handle *h = nbd_create (), *other = nbd_create ();
+  char value[] = "a value", *got;
+
+  set (other, "another");
+  ok (set (h, value) == 0, "nbd_set_%s takes a string", name);
+  value[0] = 'A';
+  got = get (h);
+  is_str (got, "a value", "nbd_get_%s returns a copy of it", name);
+  free (got);
+  got = get (other);
+  is_str (got, "another", "which is of one handle");
+  free (got);
+  ok (set (h, "a longer value") == 0, "it can be replaced");
+  got = get (h);
+  is_str (got, "a longer value", "by any other");
+  free (got);
+  ok (set (h, "") == 0, "an empty string restores the default");
+  got = get (h);
+  is_str (got, empty, "as if nothing had been set");
+  free (got);
+  nbd_close (h);
+  nbd_close (other);
+}
+
+static void
+test_tls_user (void)
+{
+  const char *login = getenv ("LOGNAME");
+  char *saved = login ? strdup (login) : NULL, *name;
+  struct nbd_handle *h = nbd_create ();
+
+  setenv ("LOGNAME", "somebody", 1);
+  is_string (nbd_get_tls_username (h), "somebody",
+             "the user name is that of the login");
+  test_tls_string ("tls_username", nbd_set_tls_username, nbd_get_tls_username,
+                   "somebody");
+  /* Then the system is asked, which need not know. */
+  unsetenv ("LOGNAME");
+  name = nbd_get_tls_username (h);
+  ok (name ? *name != '\0' : nbd_get_errno () == ENXIO,
+      "without one it is that of the process, or ENXIO");
+  free (name);
+  if (saved)
+    setenv ("LOGNAME", saved, 1);
+  free (saved);
+  nbd_close (h);
+}
+
+static void
+test_tls (void)
+{
+  struct nbd_handle *h = nbd_create ();
+  struct peer *p;
+
+#ifdef HAVE_GNUTLS
+  is_int (nbd_supports_tls (h), 1, "there is TLS");
+  for (int i = LIBNBD_TLS_REQUIRE; i >= LIBNBD_TLS_DISABLE; i--)
+    ok (nbd_set_tls (h, i) == 0 && nbd_get_tls (h) == i,
+        "the mode %d can be set and read", i);
+  nbd_set_tls (h, LIBNBD_TLS_ALLOW);
+  ok (nbd_set_tls (h, 3) == -1 && nbd_get_tls (h) == LIBNBD_TLS_ALLOW,
+      "a mode that is refused changes nothing");
+#else
+  is_int (nbd_supports_tls (h), 0, "there is no TLS");
+  for (int i = LIBNBD_TLS_ALLOW; i <= LIBNBD_TLS_REQUIRE; i++) {
+    ok (nbd_set_tls (h, i) == -1 && nbd_get_errno () == ENOTSUP &&
+        nbd_get_tls (h) == LIBNBD_TLS_DISABLE, "the mode %d is not "
+        "supported", i);
+    is_str (nbd_get_error (), "nbd_set_tls: the library was built without "
+            "TLS: Operation not supported", "which the error says");
+  }
+  is_int (nbd_set_tls (h, LIBNBD_TLS_DISABLE), 0, "it can be switched off");
+#endif
+  is_int (nbd_set_tls_certificates (h, "/nonexistent"), 0,
+          "a folder is not looked at before it is needed");
+  is_int (nbd_set_tls_psk_file (h, "/nonexistent"), 0, "nor is a file");
+  is_int (nbd_set_uri_allow_tls_priority (h, true), 0,
+          "URIs may be allowed to set the priority");
+  is_int (nbd_set_uri_allow_tls_priority (h, false), 0, "or not");
+  test_tls_string ("tls_hostname", nbd_set_tls_hostname, nbd_get_tls_hostname,
+                   "");
+  test_tls_string ("tls_priority", nbd_set_tls_priority, nbd_get_tls_priority,
+                   TLS_PRIORITY);
+  test_tls_user ();
+  nbd_close (h);
+
+  p = peer_in (PHASE_CONNECTED);
+  is_int (nbd_get_tls_negotiated (p->h), 0,
+          "of a connection in the clear TLS was not negotiated");
+  peer_free (p);
+
+  p = peer_in (PHASE_NEGOTIATING);
+#ifdef HAVE_GNUTLS
+  is_int (nbd_opt_starttls (p->h), 0, "nbd_opt_starttls returns 0 where the "
+          "server refuses");
+#else
+  is_int (nbd_opt_starttls (p->h), -1, "nbd_opt_starttls fails");
+  is_int (nbd_get_errno (), ENOTSUP, "with ENOTSUP");
+  reset_tokens ();
+  ok (nbd_aio_opt_starttls (p->h, token_completion ()) == -1 &&
+      nbd_get_errno () == ENOTSUP, "so does nbd_aio_opt_starttls");
+  ok (tokens_freed_once (0), "whose callback is freed unused");
+  is_int (peer_sent (p).n, 0, "nothing is sent");
+#endif
+  is_int (nbd_get_tls_negotiated (p->h), 0, "the connection stays as it is");
+  is_int (nbd_opt_go (p->h), 0, "and the negotiation goes on");
+  peer_free (p);
 }
 
 /* Threads that put values into the handle, and add up what they put in and
@@ -554,6 +675,7 @@ main (void)
   test_names_in_threads ();
   test_settings ();
   test_flag_settings ();
+  test_tls ();
   test_private_data ();
   test_export_name ();
   test_meta_contexts ();

@@ -91,6 +91,16 @@ test_null_created (void)
            "nbd_aio_connect_systemd_socket_activation", "argv");
   refused (nbd_set_socket_activation_name (h, NULL),
            "nbd_set_socket_activation_name", "socket_name");
+  refused (nbd_set_tls_certificates (h, NULL), "nbd_set_tls_certificates",
+           "dir");
+  refused (nbd_set_tls_username (h, NULL), "nbd_set_tls_username",
+           "username");
+  refused (nbd_set_tls_hostname (h, NULL), "nbd_set_tls_hostname",
+           "hostname");
+  refused (nbd_set_tls_psk_file (h, NULL), "nbd_set_tls_psk_file",
+           "filename");
+  refused (nbd_set_tls_priority (h, NULL), "nbd_set_tls_priority",
+           "priority");
   refused (nbd_set_debug_callback (h, (nbd_debug_callback) { 0 }),
            "nbd_set_debug_callback", "debug");
   refused (nbd_add_close_callback (h, (nbd_close_callback) { 0 }),
@@ -405,6 +415,17 @@ set_uri_allow_tls (struct nbd_handle *h, int value)
   return nbd_set_uri_allow_tls (h, value);
 }
 
+static int64_t
+set_tls (struct nbd_handle *h, int value)
+{
+  int r = nbd_set_tls (h, value);
+
+  /* Of these values only "off" is possible without TLS. */
+  if (r == -1 && nbd_get_errno () == ENOTSUP && !nbd_supports_tls (h))
+    return value == LIBNBD_TLS_ALLOW || value == LIBNBD_TLS_REQUIRE ? 0 : -1;
+  return r;
+}
+
 static void
 test_enums (void)
 {
@@ -414,6 +435,7 @@ test_enums (void)
   peer_free (p);
   p = peer_in (PHASE_CREATED);
   test_enum (p->h, "nbd_set_uri_allow_tls", "tls", set_uri_allow_tls, 3);
+  test_enum (p->h, "nbd_set_tls", "tls", set_tls, 3);
   peer_free (p);
 }
 

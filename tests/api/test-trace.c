@@ -420,6 +420,81 @@ test_connections (void)
   nbd_close (h);
 }
 
+/* Settings of TLS; none of them is a secret. */
+static void
+test_tls (void)
+{
+  struct nbd_handle *h = nbd_create ();
+  struct peer *p;
+
+  trace (h);
+  nbd_set_tls (h, LIBNBD_TLS_DISABLE);
+  nbd_set_tls (h, 42);
+  nbd_get_tls (h);
+  traced ("nbd_set_tls: enter: tls=0\n"
+          "nbd_set_tls: leave: ret=0\n"
+          "nbd_set_tls: enter: tls=42\n"
+          "nbd_set_tls: leave: error=\"nbd_set_tls: tls: invalid value for "
+          "parameter: 42: Invalid argument\"\n"
+          "nbd_get_tls: enter:\n"
+          "nbd_get_tls: leave: ret=0\n", "the mode of TLS");
+  nbd_set_tls_certificates (h, "/pki");
+  nbd_set_tls_psk_file (h, "/keys");
+  traced ("nbd_set_tls_certificates: enter: dir=\"/pki\"\n"
+          "nbd_set_tls_certificates: leave: ret=0\n"
+          "nbd_set_tls_psk_file: enter: filename=\"/keys\"\n"
+          "nbd_set_tls_psk_file: leave: ret=0\n", "a folder, and a file");
+  nbd_set_tls_verify_peer (h, false);
+  nbd_get_tls_verify_peer (h);
+  traced ("nbd_set_tls_verify_peer: enter: verify=false\n"
+          "nbd_set_tls_verify_peer: leave: ret=0\n"
+          "nbd_get_tls_verify_peer: enter:\n"
+          "nbd_get_tls_verify_peer: leave: ret=0\n",
+          "whether to verify");
+  nbd_set_tls_username (h, "alice");
+  free (nbd_get_tls_username (h));
+  traced ("nbd_set_tls_username: enter: username=\"alice\"\n"
+          "nbd_set_tls_username: leave: ret=0\n"
+          "nbd_get_tls_username: enter:\n"
+          "nbd_get_tls_username: leave: ret=\"alice\"\n", "a user name");
+  nbd_set_tls_hostname (h, "host");
+  free (nbd_get_tls_hostname (h));
+  traced ("nbd_set_tls_hostname: enter: hostname=\"host\"\n"
+          "nbd_set_tls_hostname: leave: ret=0\n"
+          "nbd_get_tls_hostname: enter:\n"
+          "nbd_get_tls_hostname: leave: ret=\"host\"\n", "a host name");
+  nbd_set_tls_priority (h, "NORMAL");
+  free (nbd_get_tls_priority (h));
+  traced ("nbd_set_tls_priority: enter: priority=\"NORMAL\"\n"
+          "nbd_set_tls_priority: leave: ret=0\n"
+          "nbd_get_tls_priority: enter:\n"
+          "nbd_get_tls_priority: leave: ret=\"NORMAL\"\n", "a priority");
+  nbd_set_uri_allow_tls_priority (h, true);
+  traced ("nbd_set_uri_allow_tls_priority: enter: allow=true\n"
+          "nbd_set_uri_allow_tls_priority: leave: ret=0\n",
+          "whether URIs may set it");
+  nbd_get_tls_negotiated (h);
+  traced_start ("nbd_get_tls_negotiated: enter:\n"
+                "nbd_get_tls_negotiated: leave: error=\"", "what came of it, "
+                "too early");
+  nbd_supports_tls (h);
+  traced ("", "whether there is TLS takes no lock and is not traced");
+  nbd_close (h);
+
+  p = peer_in (PHASE_NEGOTIATING);
+  trace (p->h);
+  nbd_get_tls_negotiated (p->h);
+  nbd_opt_starttls (p->h);
+  traced_start ("nbd_get_tls_negotiated: enter:\n"
+                "nbd_get_tls_negotiated: leave: ret=0\n"
+                "nbd_opt_starttls: enter:\n"
+                "nbd_opt_starttls: leave: ", "going over to TLS");
+  nbd_aio_opt_starttls (p->h, NBD_NULL_COMPLETION);
+  traced_start ("nbd_aio_opt_starttls: enter: completion=NULL\n"
+                "nbd_aio_opt_starttls: leave: ", "and without waiting");
+  peer_free (p);
+}
+
 /* Long strings are cut. */
 static void
 test_long_strings (void)
@@ -685,6 +760,7 @@ main (void)
   test_created ();
   test_transports ();
   test_connections ();
+  test_tls ();
   test_long_strings ();
   test_negotiating ();
   reset_tokens ();

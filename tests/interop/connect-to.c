@@ -68,6 +68,7 @@ finish (struct nbd_handle *h, int r)
 static int
 connect_it (struct nbd_handle *h, bool async, char **arg)
 {
+  nbd_set_uri_allow_local_file (h, true);       /* keys for TLS */
   if (arg[1])
     return async ? finish (h, nbd_aio_connect_tcp (h, arg[0], arg[1]))
                  : nbd_connect_tcp (h, arg[0], arg[1]);

@@ -10,6 +10,8 @@ check_LTLIBRARIES += tests/interop/libinterop.la
 tests_interop_libinterop_la_SOURCES = \
 	tests/interop/extents.c \
 	tests/interop/extents.h \
+	tests/interop/pki.c \
+	tests/interop/pki.h \
 	tests/interop/server.c \
 	tests/interop/server.h \
 	tests/interop/tiny.c \
@@ -48,6 +50,12 @@ interop_programs = \
 	tests/interop/sparse-qemu \
 	tests/interop/tcp-options \
 	tests/interop/threads \
+	tests/interop/tls-options \
+	tests/interop/tls-refusals \
+	tests/interop/tls-servers-nbd-server \
+	tests/interop/tls-servers-nbdkit \
+	tests/interop/tls-servers-qemu-nbd \
+	tests/interop/tls-transports \
 	tests/interop/uris \
 	tests/interop/vsock
 check_PROGRAMS += $(interop_programs)
@@ -185,6 +193,31 @@ tests_interop_tcp_options_LDADD = $(interop_ldadd)
 tests_interop_threads_SOURCES = tests/interop/threads.c
 tests_interop_threads_CPPFLAGS = $(interop_cppflags)
 tests_interop_threads_LDADD = $(interop_ldadd)
+
+tests_interop_tls_options_SOURCES = tests/interop/tls-options.c
+tests_interop_tls_options_CPPFLAGS = $(interop_cppflags)
+tests_interop_tls_options_LDADD = $(interop_ldadd)
+
+tests_interop_tls_refusals_SOURCES = tests/interop/tls-refusals.c
+tests_interop_tls_refusals_CPPFLAGS = $(interop_cppflags) \
+	-DSYSCONFDIR='"$(sysconfdir)"'
+tests_interop_tls_refusals_LDADD = $(interop_ldadd)
+
+tests_interop_tls_servers_nbd_server_SOURCES = tests/interop/tls-servers.c
+tests_interop_tls_servers_nbd_server_CPPFLAGS = $(interop_nbd_server)
+tests_interop_tls_servers_nbd_server_LDADD = $(interop_ldadd)
+
+tests_interop_tls_servers_nbdkit_SOURCES = tests/interop/tls-servers.c
+tests_interop_tls_servers_nbdkit_CPPFLAGS = $(interop_nbdkit)
+tests_interop_tls_servers_nbdkit_LDADD = $(interop_ldadd)
+
+tests_interop_tls_servers_qemu_nbd_SOURCES = tests/interop/tls-servers.c
+tests_interop_tls_servers_qemu_nbd_CPPFLAGS = $(interop_qemu_nbd)
+tests_interop_tls_servers_qemu_nbd_LDADD = $(interop_ldadd)
+
+tests_interop_tls_transports_SOURCES = tests/interop/tls-transports.c
+tests_interop_tls_transports_CPPFLAGS = $(interop_cppflags)
+tests_interop_tls_transports_LDADD = $(interop_ldadd)
 
 tests_interop_uris_SOURCES = tests/interop/uris.c
 tests_interop_uris_CPPFLAGS = $(interop_cppflags)

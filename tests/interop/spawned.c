@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -515,7 +516,8 @@ check_standard_descriptors (const struct way *way)
     struct nbd_handle *h;
     struct report *r;
     bool works;
-    int saved[3], result;
+    char *nosuch[] = { (char *) "nosuch", NULL };
+    int saved[3], result, refused, err;
 
     snprintf (what, sizeof what, "%s: descriptors closed:%s%s%s%s", way->name,
               closed ? "" : " none", closed & 1 ? " 0" : "",
@@ -531,6 +533,8 @@ check_standard_descriptors (const struct way *way)
       describe_fd (fd, own[fd]);
     }
     h = nbd_create ();
+    refused = way->connect (h, nosuch);
+    err = nbd_get_errno ();
     result = way_connect (way, h, argv);
     works = result == 0 && disk_works (h) && nbd_shutdown (h, 0) == 0;
     nbd_close (h);
@@ -539,6 +543,8 @@ check_standard_descriptors (const struct way *way)
       dup2 (saved[fd], fd);
       close (saved[fd]);
     }
+    is_int (refused, -1, "%s: a program that does not exist", what);
+    is_int (err, ENOENT, "%s: is ENOENT", what);
     is_int (result, 0, "%s: the server is started", what);
     if (result == -1) {
       note ("%s", nbd_get_error ());
@@ -1276,6 +1282,48 @@ check_refused (const struct way *way)
   }
 }
 
+/* What was tried before leaves no traces. */
+static void
+check_earlier_attempt (const struct way *way)
+{
+  struct sockaddr_in addr = { .sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  socklen_t len = sizeof addr;
+  char **argv = child_argv ("serve", NULL), port[16];
+  struct nbd_handle *h = new_handle ();
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  pid_t pid;
+
+  /* Bound and not listening, so nobody can be connected to there. */
+  MUST (fd);
+  MUST (bind (fd, (struct sockaddr *) &addr, sizeof addr));
+  MUST (getsockname (fd, (struct sockaddr *) &addr, &len));
+  snprintf (port, sizeof port, "%d", ntohs (addr.sin_port));
+  is_int (nbd_connect_tcp (h, "127.0.0.1", port), -1,
+          "%s: after a host that could not be reached", way->name);
+  is_int (nbd_aio_is_created (h), 1, "%s: the handle is as good as new",
+          way->name);
+  is_int (way_connect (way, h, argv), 0, "%s: and takes a server", way->name);
+  ok (nbd_get_uri (h) == NULL && nbd_get_errno () == EINVAL,
+      "%s: which has no URI, and not that of the host", way->name);
+  nbd_close (h);
+  free_list (argv);
+
+  argv = child_argv ("exit", NULL);
+  h = new_handle ();
+  MUST_BE (nbd_connect_tcp (h, "127.0.0.1", port) == -1);
+  is_int (way_connect (way, h, argv), -1, "%s: or one that ends at once",
+          way->name);
+  is_int (nbd_aio_is_dead (h), 1, "%s: then it is dead, and not as good as "
+          "new", way->name);
+  pid = nbd_get_subprocess_pid (h);
+  ok (pid > 0, "%s: with a process", way->name);
+  nbd_close (h);
+  ok (is_gone (pid), "%s: that nbd_close collects", way->name);
+  close (fd);
+  free_list (argv);
+}
+
 /* How it ends. */
 
 static void
@@ -1649,6 +1697,7 @@ check_spawned (const struct way *ways, size_t nr_ways)
     check_signals (way);
     check_handlers (way);
     check_refused (way);
+    check_earlier_attempt (way);
     check_script (way);
     check_search (way);
     check_kill (way);

@@ -8,7 +8,7 @@
 . "${srcdir:=.}/tests/build/common.sh"
 
 PATH=$PATH:/usr/sbin:/sbin
-for tool in ssh sshd ssh-keygen nc nbdkit; do
+for tool in ssh sshd ssh-keygen nc nbdkit psktool; do
   has $tool || skip_all "$tool is not installed"
 done
 user=$(id -un)
@@ -403,10 +403,23 @@ for wrong in nbd-port=0 nbd-port=65536 nbd-port=x nbd-port= compress=x \
   ok "$wrong: nothing is run" not_called
 done
 
-# There is no TLS yet.
+# TLS inside of ssh, with a shared key.
 run "nbds+ssh://127.0.0.1:$sshd_port/?nbd-port=$nbd_port"
-ok 'nbds+ssh' failed '[0-9]* nbd_connect_uri: .* (state START)'
-ok 'nbds+ssh: nothing is run' not_called
+if grep -q 'built without TLS' out; then
+  ok 'nbds+ssh' failed '[0-9]* nbd_connect_uri: .* (state START)'
+  ok 'nbds+ssh: nothing is run' not_called
+else
+  ok 'nbds+ssh to a server without TLS' failed \
+    '95 nbd_connect_uri: handshake: server refused TLS.*(state DEAD)'
+  unix_pid=$nbdkit_pid
+  psktool -u alice -p keys.psk > output 2>&1
+  need 'nbdkit starts with TLS' \
+    serve tls -U "$tmp/tls" --tls=require --tls-psk="$tmp/keys.psk"
+  tls="nbds+ssh://127.0.0.1:$sshd_port/?socket=$tmp/tls&tls-username=alice"
+  run "$tls&tls-psk-file=$tmp/keys.psk"
+  ok 'nbds+ssh' connected
+  nbdkit_pid=$unix_pid
+fi
 
 env "$marker" PATH="$tmp/nothing" "$client" "$here/" > out 2> err < /dev/null
 status=$?

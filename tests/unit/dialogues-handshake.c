@@ -34,6 +34,27 @@ no_handshake_flags (struct nbd_handle *h)
   nbd_set_handshake_flags (h, 0);
 }
 
+#ifdef HAVE_GNUTLS
+static void
+allow_tls (struct nbd_handle *h)
+{
+  nbd_set_tls (h, LIBNBD_TLS_ALLOW);
+}
+
+static void
+require_tls (struct nbd_handle *h)
+{
+  nbd_set_tls (h, LIBNBD_TLS_REQUIRE);
+}
+
+static void
+require_tls_without_flags (struct nbd_handle *h)
+{
+  require_tls (h);
+  no_handshake_flags (h);
+}
+#endif
+
 static void
 only_fixed_newstyle (struct nbd_handle *h)
 {
@@ -283,6 +304,24 @@ check_size_too_large (struct play *p)
   CHECK (p, nbd_can_flush (p->h) == 1);
 }
 
+#ifdef HAVE_GNUTLS
+static void
+check_plain (struct play *p)
+{
+  CHECK (p, nbd_get_tls_negotiated (p->h) == 0);
+  CHECK (p, nbd_get_structured_replies_negotiated (p->h) == 1);
+  CHECK (p, nbd_get_size (p->h) == 1048576);
+}
+
+static void
+check_not_supported (struct play *p)
+{
+  CHECK (p, nbd_get_errno () == ENOTSUP);
+  CHECK (p, nbd_aio_is_dead (p->h) == 1);
+  CHECK (p, nbd_get_size (p->h) == -1);
+}
+#endif
+
 /* Whether STRING, which is freed, is WANTED. */
 static bool
 is_string (char *string, const char *wanted)
@@ -499,6 +538,86 @@ check_long_context (struct play *p)
     .state = "DEAD", .error = "handshake: " message,                    \
   }
 
+/* Whatever the reason for which a server refuses TLS: without it the handshake
+ * goes on, or it is over.
+ */
+#define OPT_STARTTLS "'IHAVEOPT' u32:5 u32:0 "
+#define REQUIRED "but handle TLS setting is 'require' (2)"
+#define PLAIN_AFTER(...)                                                \
+  .steps = {                                                            \
+    SERVER (GREETING),                                                  \
+    CLIENT (CLIENT_FLAGS OPT_STARTTLS),                                 \
+    __VA_ARGS__,                                                        \
+    CLIENT (OPT_EXTENDED),                                              \
+    SERVER (UNSUP (11)),                                                \
+    CLIENT (OPT_STRUCTURED),                                            \
+    SERVER (ACK (8)),                                                   \
+    CLIENT (OPT_GO),                                                    \
+    SERVER (EXPORT_INFO ACK (7)),                                       \
+  },                                                                    \
+  .state = "READY", .check = check_plain
+
+#define TLS_REFUSED(reason, type)                                       \
+  {                                                                     \
+    .name = "TLS is allowed and refused: " reason,                      \
+    .setup = allow_tls,                                                 \
+    PLAIN_AFTER (SERVER (REFUSE (5, type))),                            \
+  },                                                                    \
+  {                                                                     \
+    .name = "TLS is allowed and refused with a message: " reason,       \
+    .setup = allow_tls,                                                 \
+    PLAIN_AFTER (SERVER (REFUSE_TEXT (5, type))),                       \
+  },                                                                    \
+  {                                                                     \
+    .name = "TLS is required and refused: " reason,                     \
+    .setup = require_tls,                                               \
+    .steps = {                                                          \
+      SERVER (GREETING),                                                \
+      CLIENT (CLIENT_FLAGS OPT_STARTTLS),                               \
+      SERVER (REFUSE (5, type)),                                        \
+      CLIENT (OPT_ABORT),                                               \
+    },                                                                  \
+    .state = "DEAD", .check = check_not_supported,                      \
+    .error = "handshake: server refused TLS, " REQUIRED                 \
+      ": Operation not supported",                                      \
+  },                                                                    \
+  {                                                                     \
+    .name = "TLS is required and refused with a message: " reason,      \
+    .setup = require_tls,                                               \
+    .steps = {                                                          \
+      SERVER (GREETING),                                                \
+      CLIENT (CLIENT_FLAGS OPT_STARTTLS),                               \
+      SERVER (REFUSE_TEXT (5, type)),                                   \
+      CLIENT (OPT_ABORT),                                               \
+    },                                                                  \
+    .state = "DEAD", .check = check_not_supported,                      \
+    .error = "handshake: server refused TLS, " REQUIRED                 \
+      ": because: Operation not supported",                             \
+  }
+
+/* Where TLS cannot be asked for. */
+#define TLS_IMPOSSIBLE(what, to_setup, words, ...)                      \
+  {                                                                     \
+    .name = "TLS is required: " what, .setup = to_setup,                \
+    .steps = { __VA_ARGS__ },                                           \
+    .state = "DEAD", .check = check_not_supported,                      \
+    .error = "handshake: server is " words ", " REQUIRED                \
+      ": Operation not supported",                                      \
+  }
+
+/* An answer that is none. */
+#define BROKEN_STARTTLS(what, message, reply)                           \
+  {                                                                     \
+    .name = "broken reply to STARTTLS: " what,                          \
+    .setup = allow_tls,                                                 \
+    .steps = {                                                          \
+      SERVER (GREETING),                                                \
+      CLIENT (CLIENT_FLAGS OPT_STARTTLS),                               \
+      SERVER (reply),                                                   \
+    },                                                                  \
+    .state = "DEAD", .error = "handshake: " message,                    \
+  }
+
 /* The server goes away where more was due. */
 #define CLOSED_EARLY "recv: server disconnected unexpectedly"
 
@@ -677,6 +796,87 @@ const struct dialogue handshake_dialogues[] = {
     .error = "handshake: server is not either an oldstyle or fixed newstyle "
       "NBD server",
   },
+
+#ifdef HAVE_GNUTLS
+  /* TLS, where there is none; tests/unit/test-tls.c has what follows when there
+   * is.
+   */
+  TLS_REFUSED ("unsupported", ERR_UNSUP),
+  TLS_REFUSED ("policy", ERR_POLICY),
+  TLS_REFUSED ("invalid", ERR_INVALID),
+  TLS_REFUSED ("platform", ERR_PLATFORM),
+  TLS_REFUSED ("TLS is required", ERR_TLS_REQD),
+  TLS_REFUSED ("unknown", ERR_UNKNOWN),
+  TLS_REFUSED ("shutting down", ERR_SHUTDOWN),
+  TLS_REFUSED ("block sizes are required", ERR_BLOCK_SIZE_REQD),
+  TLS_REFUSED ("too big", ERR_TOO_BIG),
+  TLS_REFUSED ("extended headers are required", ERR_EXT_HEADER_REQD),
+  TLS_REFUSED ("an error of a later time", ERR_77),
+  TLS_IMPOSSIBLE ("oldstyle", require_tls, "oldstyle",
+                  SERVER ("'NBDMAGIC' u64:0x00420281861253 u64:1048576 "
+                          "u32:5 x124:00")),
+  TLS_IMPOSSIBLE ("newstyle without fixed", require_tls,
+                  "not using fixed newstyle",
+                  SERVER ("'NBDMAGIC' 'IHAVEOPT' u16:0")),
+  TLS_IMPOSSIBLE ("newstyle without fixed and without zeroes", require_tls,
+                  "not using fixed newstyle",
+                  SERVER ("'NBDMAGIC' 'IHAVEOPT' u16:2")),
+  TLS_IMPOSSIBLE ("handshake flags switched off", require_tls_without_flags,
+                  "not using fixed newstyle", SERVER (GREETING)),
+  {
+    .name = "TLS is allowed: oldstyle",
+    .setup = allow_tls,
+    .steps = {
+      SERVER ("'NBDMAGIC' u64:0x00420281861253 u64:1048576 u32:5 x124:00"),
+    },
+    .state = "READY", .check = check_oldstyle,
+  },
+  {
+    .name = "TLS is allowed: newstyle without fixed",
+    .setup = allow_tls,
+    .steps = {
+      SERVER ("'NBDMAGIC' 'IHAVEOPT' u16:0"),
+      CLIENT ("u32:0 'IHAVEOPT' u32:1 u32:0"),
+      SERVER ("u64:512 u16:1 x124:00"),
+    },
+    .state = "READY", .check = check_newstyle,
+  },
+  BROKEN_STARTTLS ("an acknowledgement with a payload",
+                   "invalid NBD_REP_ACK option reply length",
+                   REPLY (5, 1, 4) "u32:0"),
+  BROKEN_STARTTLS ("an acknowledgement that announces all there can be",
+                   "invalid NBD_REP_ACK option reply length",
+                   REPLY (5, 1, 0xffffffff)),
+  BROKEN_STARTTLS ("for another option", "option reply is for option 11, not "
+                   "NBD_OPT_STARTTLS", ACK (11)),
+  BROKEN_STARTTLS ("information", "invalid reply of type 3 to "
+                   "NBD_OPT_STARTTLS", INFO_EXPORT (5, 512, 1)),
+  BROKEN_STARTTLS ("no magic number", "invalid option reply magic",
+                   "'IHAVEOPT' u32:5 u32:1 u32:0"),
+  BROKEN_STARTTLS ("an error message of 4097 bytes",
+                   "option error string too long",
+                   REPLY (5, 0x80000001, 4097)),
+  {
+    .name = "TLS is allowed: the server closes when it is asked",
+    .setup = allow_tls,
+    .steps = {
+      SERVER (GREETING),
+      CLIENT (CLIENT_FLAGS OPT_STARTTLS),
+      SERVER_CLOSES,
+    },
+    .state = "DEAD", .error = CLOSED_EARLY,
+  },
+  {
+    .name = "TLS is required: the server closes when it is asked",
+    .setup = require_tls,
+    .steps = {
+      SERVER (GREETING),
+      CLIENT (CLIENT_FLAGS OPT_STARTTLS),
+      SERVER_CLOSES,
+    },
+    .state = "DEAD", .error = CLOSED_EARLY,
+  },
+#endif
 
   /* Features that the server takes or leaves. */
   {

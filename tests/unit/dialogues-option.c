@@ -62,6 +62,22 @@ opt_mode_no_automatic_context (struct nbd_handle *h)
   nbd_set_request_meta_context (h, false);
 }
 
+#ifdef HAVE_GNUTLS
+static void
+opt_mode_allow_tls (struct nbd_handle *h)
+{
+  opt_mode_structured (h);
+  nbd_set_tls (h, LIBNBD_TLS_ALLOW);
+}
+
+static void
+opt_mode_require_tls (struct nbd_handle *h)
+{
+  opt_mode_structured (h);
+  nbd_set_tls (h, LIBNBD_TLS_REQUIRE);
+}
+#endif
+
 static void
 opt_mode_disk (struct nbd_handle *h)
 {
@@ -122,6 +138,15 @@ opt_extended_headers (struct play *p)
           nbd_aio_opt_extended_headers
           (p->h, log_completion (p, "opt_extended_headers")));
 }
+
+#ifdef HAVE_GNUTLS
+static void
+opt_starttls (struct play *p)
+{
+  called (p, "opt_starttls",
+          nbd_aio_opt_starttls (p->h, log_completion (p, "opt_starttls")));
+}
+#endif
 
 static void
 opt_list_meta (struct play *p)
@@ -654,6 +679,15 @@ has_extended_headers (struct play *p)
   CHECK (p, nbd_get_extended_headers_negotiated (p->h) == 1);
 }
 
+#ifdef HAVE_GNUTLS
+static void
+is_plain (struct play *p)
+{
+  is_paused (p);
+  CHECK (p, nbd_get_tls_negotiated (p->h) == 0);
+}
+#endif
+
 /* Checks at the end. */
 
 static void
@@ -914,6 +948,43 @@ check_closed_disk (struct play *p)
       DONE ("opt_structured_reply", "0")                                \
       DONE ("opt_extended_headers", "0")                                \
       DONE ("opt_extended_headers", "0"),                               \
+  }
+
+/* Without TLS the negotiation goes on, and what was agreed to remains. */
+#define OPT_STARTTLS "'IHAVEOPT' u32:5 u32:0 "
+#define STARTTLS_REFUSED(reason, type)                                  \
+  REFUSED (opt_starttls, 5, OPT_STARTTLS, reason, type,                 \
+           DONE ("opt_starttls", "0")),                                 \
+  {                                                                     \
+    .name = "opt mode: TLS is allowed and refused: " reason,            \
+    .setup = opt_mode_allow_tls,                                        \
+    .steps = {                                                          \
+      SERVER (GREETING),                                                \
+      CLIENT (CLIENT_FLAGS OPT_STARTTLS),                               \
+      SERVER (REFUSE (5, type)),                                        \
+      CLIENT (OPT_STRUCTURED),                                          \
+      SERVER (ACK (8)),                                                 \
+      CALL (is_plain),                                                  \
+      CALL (opt_starttls),                                              \
+      CLIENT (OPT_STARTTLS),                                            \
+      SERVER (REFUSE_TEXT (5, type)),                                   \
+      CALL (is_plain),                                                  \
+    },                                                                  \
+    .state = "NEGOTIATING", .check = check_paused_structured,           \
+    .log = DONE ("opt_starttls", "0"),                                  \
+  },                                                                    \
+  {                                                                     \
+    .name = "opt mode: TLS is required and refused: " reason,           \
+    .setup = opt_mode_require_tls,                                      \
+    .steps = {                                                          \
+      SERVER (GREETING),                                                \
+      CLIENT (CLIENT_FLAGS OPT_STARTTLS),                               \
+      SERVER (REFUSE (5, type)),                                        \
+      CLIENT (OPT_ABORT),                                               \
+    },                                                                  \
+    .state = "DEAD",                                                    \
+    .error = "handshake: server refused TLS, but handle TLS setting "   \
+      "is 'require' (2): Operation not supported",                      \
   }
 
 /* The reply breaks the protocol: the option ends with the connection. */
@@ -2643,6 +2714,117 @@ const struct dialogue option_dialogues[] = {
     .state = "CLOSED", .check = check_closed,
     .log = DONE_LIST ("0"),
   },
+
+#ifdef HAVE_GNUTLS
+  /* TLS, where there is none; tests/unit/test-tls.c has what follows when there
+   * is.
+   */
+  STARTTLS_REFUSED ("unsupported", ERR_UNSUP),
+  STARTTLS_REFUSED ("policy", ERR_POLICY),
+  STARTTLS_REFUSED ("invalid", ERR_INVALID),
+  STARTTLS_REFUSED ("platform", ERR_PLATFORM),
+  STARTTLS_REFUSED ("TLS is required", ERR_TLS_REQD),
+  STARTTLS_REFUSED ("shutting down", ERR_SHUTDOWN),
+  STARTTLS_REFUSED ("an error of a later time", ERR_77),
+  {
+    .name = "opt_starttls refused: what was negotiated before remains",
+    .setup = opt_mode_no_automatic_context,
+    .steps = {
+      STRUCTURED_PAUSE,
+      CALL (opt_set_meta),
+      CLIENT (OPT_SET_META),
+      SERVER (CONTEXT_BASE (10) ACK (10)),
+      CALL (opt_info),
+      CLIENT (OPT_INFO),
+      SERVER (DISK_INFO (6) ACK (6)),
+      CALL (opt_starttls),
+      CLIENT (OPT_STARTTLS),
+      CALL (is_under_way),
+      SERVER (UNSUP (5)),
+      CALL (is_plain),
+      CALL (export_is_disk),
+      CALL (context_is_selected),
+      CALL (opt_go),
+      CLIENT (OPT_GO),
+      SERVER (DISK_INFO (7) ACK (7)),
+    },
+    .state = "READY", .check = check_ready_context,
+    .log = "context base:allocation; " DONE_SET_META ("0")
+      DONE ("opt_info", "0")
+      DONE ("opt_starttls", "0")
+      DONE ("opt_go", "0"),
+  },
+  {
+    .name = "opt_starttls while another option is under way, and the reverse",
+    .setup = opt_mode_plain,
+    .steps = {
+      PLAIN_PAUSE,
+      CALL (opt_info),
+      CLIENT (OPT_INFO),
+      CALL (opt_starttls),
+      SERVER (DISK_INFO (6) ACK (6)),
+      CALL (opt_starttls),
+      CLIENT (OPT_STARTTLS),
+      CALL (every_call),
+      CALL (opt_starttls),
+      SERVER (UNSUP (5)),
+      CALL (opt_go),
+      CLIENT (OPT_GO),
+      SERVER (DISK_INFO (7) ACK (7)),
+      CALL (opt_starttls),
+    },
+    .state = "READY", .check = check_ready,
+    .log = "free opt_starttls; opt_starttls: errno 22; "
+      DONE ("opt_info", "0")
+      NO_CALL ("22")
+      "free opt_starttls; opt_starttls: errno 22; "
+      DONE ("opt_starttls", "0")
+      DONE ("opt_go", "0")
+      "free opt_starttls; opt_starttls: errno 22; ",
+  },
+  {
+    .name = "opt mode, newstyle: opt_starttls is refused, opt_go is not",
+    .setup = opt_mode,
+    .steps = {
+      NEWSTYLE_PAUSE,
+      CALL (opt_starttls),
+      CALL (opt_go),
+      CLIENT (OPT_EXPORT_NAME),
+      SERVER ("u64:512 u16:1 x124:00"),
+    },
+    .state = "READY", .check = check_newstyle,
+    .log = "free opt_starttls; opt_starttls: errno 95; " DONE ("opt_go", "0"),
+  },
+  {
+    .name = "opt mode: TLS is required: newstyle without fixed",
+    .setup = opt_mode_require_tls,
+    .steps = { SERVER ("'NBDMAGIC' 'IHAVEOPT' u16:0") },
+    .state = "DEAD",
+    .error = "handshake: server is not using fixed newstyle, but handle TLS "
+      "setting is 'require' (2): Operation not supported",
+  },
+  {
+    .name = "opt mode: TLS is required: oldstyle",
+    .setup = opt_mode_require_tls,
+    .steps = {
+      SERVER ("'NBDMAGIC' u64:0x00420281861253 u64:1048576 u32:5 x124:00"),
+    },
+    .state = "DEAD",
+    .error = "handshake: server is oldstyle, but handle TLS setting is "
+      "'require' (2): Operation not supported",
+  },
+  BROKEN (opt_starttls, OPT_STARTTLS, "an acknowledgement with a payload",
+          "invalid NBD_REP_ACK option reply length", REPLY (5, 1, 4) "u32:0",
+          DONE ("opt_starttls", "107")),
+  BROKEN (opt_starttls, OPT_STARTTLS, "information",
+          "invalid reply of type 3 to NBD_OPT_STARTTLS",
+          INFO_EXPORT (5, 512, 1), DONE ("opt_starttls", "107")),
+  CUT_SHORT (opt_starttls, OPT_STARTTLS, "before the reply about TLS", "",
+             "OPTION_REPLY", DONE ("opt_starttls", "107")),
+  CUT_SHORT (opt_starttls, OPT_STARTTLS, "within the refusal of TLS",
+             REPLY (5, 0x80000001, 7) "'bec'", "OPTION_PAYLOAD",
+             DONE ("opt_starttls", "107")),
+#endif
 
   /* A long conversation. */
   {

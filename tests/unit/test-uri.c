@@ -30,7 +30,13 @@
 #endif
 
 #define NO_URIS "ENOTSUP the library was built without libxml2"
-#define NO_TLS "ENOTSUP the library was built without TLS"
+
+/* The target of a URI that asks for TLS. */
+#ifdef HAVE_GNUTLS
+#define TLS(target) target
+#else
+#define TLS(target) "ENOTSUP the library was built without TLS"
+#endif
 
 #define PATH_SIZE sizeof ((struct sockaddr_un *) 0)->sun_path
 
@@ -815,11 +821,15 @@ static const struct row priority_rows[] = {
 
 /* Those that ask for TLS. */
 static const struct row tls_rows[] = {
-  { "nbds://h/", NO_TLS },
-  { "NBDS://u@h:1/disk", NO_TLS },
-  { "nbds+unix:///?socket=/s", NO_TLS },
-  { "nbds+vsock://", NO_TLS },
-  { "nbds+ssh://h/", NO_TLS },
+  { "nbds://h/", TLS ("tcp h 10809 tls=2") },
+  { "NBDS://u@h:1/disk", TLS ("tcp h 1 export=disk tls=2 user=u") },
+  { "nbds+unix:///?socket=/s", TLS ("unix /s tls=2") },
+  { "nbds+vsock://", TLS ("vsock 2 10809 tls=2") },
+  { "nbds+ssh://h/", TLS ("ssh|-p|22|--|h|nc localhost 10809 tls=2") },
+  { "nbds+ssh://u@h/?tls-username=v", TLS ("ssh|-p|22|-l|u|--|h|nc localhost "
+                                           "10809 tls=2 user=v") },
+  { "nbds://h/?tls-hostname=n&tls-verify-peer=no",
+    TLS ("tcp h 10809 tls=2 hostname=n verify-peer=no") },
   { "nbds://h/?tls-psk-file=/p", LOCAL ("tls-psk-file") },
   { "nbds://h/?socket=/s", "EINVAL not for the scheme nbds" },
   { "nbds:disk", "EINVAL URI must begin with 'nbds://'" },
@@ -1120,21 +1130,22 @@ check_allowed (void)
     { "nbd://h/", "EPERM URI transport nbd is not permitted",
       "tcp h 10809", LIBNBD_ALLOW_TRANSPORT_TCP, false },
     { "nbds://h/", "EPERM URI transport nbds is not permitted",
-      NO_TLS, LIBNBD_ALLOW_TRANSPORT_TCP, true },
+      TLS ("tcp h 10809 tls=2"), LIBNBD_ALLOW_TRANSPORT_TCP, true },
     { "NBD+UNIX:///?socket=/s",
       "EPERM URI transport nbd+unix is not permitted",
       "unix /s", LIBNBD_ALLOW_TRANSPORT_UNIX, false },
     { "nbds+unix:///?socket=/s",
       "EPERM URI transport nbds+unix is not permitted",
-      NO_TLS, LIBNBD_ALLOW_TRANSPORT_UNIX, true },
+      TLS ("unix /s tls=2"), LIBNBD_ALLOW_TRANSPORT_UNIX, true },
     { "nbd+vsock://3/", "EPERM URI transport nbd+vsock is not permitted",
       "vsock 3 10809", LIBNBD_ALLOW_TRANSPORT_VSOCK, false },
     { "nbds+vsock://3/", "EPERM URI transport nbds+vsock is not permitted",
-      NO_TLS, LIBNBD_ALLOW_TRANSPORT_VSOCK, true },
+      TLS ("vsock 3 10809 tls=2"), LIBNBD_ALLOW_TRANSPORT_VSOCK, true },
     { "nbd+ssh://h/", "EPERM URI transport nbd+ssh is not permitted",
       "ssh|-p|22|--|h|nc localhost 10809", LIBNBD_ALLOW_TRANSPORT_SSH, false },
     { "nbds+ssh://h/", "EPERM URI transport nbds+ssh is not permitted",
-      NO_TLS, LIBNBD_ALLOW_TRANSPORT_SSH, true },
+      TLS ("ssh|-p|22|--|h|nc localhost 10809 tls=2"),
+      LIBNBD_ALLOW_TRANSPORT_SSH, true },
   };
   static const int modes[] = {
     LIBNBD_TLS_DISABLE, LIBNBD_TLS_ALLOW, LIBNBD_TLS_REQUIRE,
@@ -1191,7 +1202,7 @@ check_allow_functions (void)
   } while (0)
 
   IS (plain, "tcp h 10809", "a new handle allows the transport");
-  IS (tls, NO_TLS, "and TLS");
+  IS (tls, TLS ("tcp h 10809 tls=2"), "and TLS");
   IS (file, "EPERM", "but no files");
 
   must (nbd_set_uri_allow_transports (h, LIBNBD_ALLOW_TRANSPORT_UNIX));
@@ -1221,8 +1232,8 @@ check_allow_functions (void)
     }
     IS (plain, mode == LIBNBD_TLS_REQUIRE ? "EPERM" : "tcp h 10809",
         "mode %d stays: %s", mode, plain);
-    IS (tls, mode == LIBNBD_TLS_DISABLE ? "EPERM" : NO_TLS,
-        "mode %d stays: %s", mode, tls);
+    IS (tls, mode == LIBNBD_TLS_DISABLE ? "EPERM" :
+        TLS ("tcp h 10809 tls=2"), "mode %d stays: %s", mode, tls);
   }
   must (nbd_set_uri_allow_tls (h, LIBNBD_TLS_ALLOW));
 
@@ -1406,9 +1417,12 @@ text_part_is (struct part p, const char *s)
 static bool
 says_all (struct nbd_handle *h, const char *uri)
 {
-  static const char *const schemes[] = {
-    [URI_TCP] = "nbd", [URI_UNIX] = "nbd+unix", [URI_VSOCK] = "nbd+vsock",
+  static const char *const schemes[][2] = {
+    [URI_TCP] = { "nbd", "nbds" },
+    [URI_UNIX] = { "nbd+unix", "nbds+unix" },
+    [URI_VSOCK] = { "nbd+vsock", "nbds+vsock" },
   };
+  bool secure = h->tls.mode == LIBNBD_TLS_REQUIRE;
   const struct uri_parts *u = &h->uri;
   char cid[16], port[16];
   struct split_uri p;
@@ -1417,7 +1431,7 @@ says_all (struct nbd_handle *h, const char *uri)
     return false;
   snprintf (cid, sizeof cid, "%u", u->cid);
   snprintf (port, sizeof port, "%u", u->vsock_port);
-  return text_part_is (p.scheme, schemes[u->kind]) &&
+  return text_part_is (p.scheme, schemes[u->kind][secure]) &&
     text_part_is (p.user, h->tls.username) &&
     text_part_is (p.host, u->kind == URI_TCP ? u->host :
                   u->kind == URI_VSOCK ? cid : "") &&
@@ -1461,6 +1475,9 @@ check_round_trips (void)
     if (below (8) > 0)
       random_name (name, "");
     must (nbd_set_export_name (from, name));
+#ifdef HAVE_GNUTLS
+    from->tls.mode = below (2) ? LIBNBD_TLS_REQUIRE : LIBNBD_TLS_DISABLE;
+#endif
     random_setting (&from->tls.username);
     random_setting (&from->tls.hostname);
     random_setting (&from->tls.certificates);
@@ -1577,12 +1594,19 @@ check_settings (void)
   uri = make_text ("nbd://h/disk?%s&tls-verify-peer=x", full_query);
   check_taken_back (uri, EINVAL, "a wrong boolean");
   free (uri);
+#ifndef HAVE_GNUTLS
   uri = make_text ("nbds://h/disk?%s", full_query);
   check_taken_back (uri, ENOTSUP, "TLS");
   free (uri);
+#endif
 
   /* The transport fails. */
   connect_errno = ECONNREFUSED;
+#ifdef HAVE_GNUTLS
+  uri = make_text ("nbds://u@h/disk?%s", full_query);
+  check_taken_back (uri, ECONNREFUSED, "TLS over TCP that fails");
+  free (uri);
+#endif
   uri = make_text ("nbd://u@h/disk?%s", full_query);
   check_taken_back (uri, ECONNREFUSED, "TCP that fails");
   free (uri);
