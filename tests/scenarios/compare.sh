@@ -35,16 +35,14 @@ trap 'exit 1' HUP INT TERM
 mkdir "$work/lib" "$work/system" "$work/ours"
 ln -s "$(realpath "$system")" "$work/lib/libnbd.so.0"
 
-# The functions of 1.14: all must be called, but for those of TLS, and no
-# others.
+# The functions of 1.14: all must be called, and no others.
 syms=$build/lib/libnbd.syms
 test -f "$syms" || syms=${srcdir:-.}/lib/libnbd.syms
 nm -D -u "$program" | sed -n 's/.*[ _]\(nbd_[a-z0-9_]*\).*/\1/p' | sort -u \
   > "$work/called"
 sed -n -e '/^LIBNBD_1\.1[6-9]/q' -e '/^LIBNBD_1\.[2-9][0-9]/q' \
     -e 's/^ *\(nbd_[a-z0-9_]*\);.*/\1/p' "$syms" | sort -u > "$work/functions"
-grep -v -E '^nbd_((get|set)_tls|supports_tls)' \
-  "$work/functions" | comm -13 "$work/called" - > "$work/uncalled"
+comm -13 "$work/called" "$work/functions" > "$work/uncalled"
 comm -23 "$work/called" "$work/functions" > "$work/newer"
 test -s "$work/functions" && test -s "$work/called" ||
   echo "the lists of functions" > "$work/uncalled"
@@ -76,6 +74,17 @@ if test "$(on_ours --version)" = "$version"; then
   echo "Bail out! the program does not run on the library of this build"
   exit 1
 fi
+
+# Certificates and keys; without certtool the scenarios that need them say so.
+if command -v certtool > /dev/null && command -v psktool > /dev/null; then
+  mkdir "$work/pki"
+  sh "$here/pki.sh" "$work/pki" || {
+    echo "Bail out! the certificates could not be made"
+    exit 1
+  }
+fi
+SCENARIO_PKI=$work/pki
+export SCENARIO_PKI
 
 jobs=$(nproc 2> /dev/null || echo 2)
 on_system --all "$work/system" $((jobs * 2)) &

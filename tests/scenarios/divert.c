@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* A layer between the library and the sockets of the system, with which a
- * scenario can connect to any address and nothing leaves the process.  The
- * functions here are found before those of the C library, by whichever library
- * runs.
+ * scenario can connect to any address and nothing leaves the process.  Nor
+ * does it matter who is logged in.  The functions here are found before those
+ * of the C library, by whichever library runs.
  */
 
 #include "config.h"
@@ -26,6 +26,7 @@
 int socket_here (int domain, int type, int protocol) __asm__ ("socket");
 int connect_here (int fd, const struct sockaddr *addr, socklen_t len)
   __asm__ ("connect");
+int getlogin_here (char *name, size_t size) __asm__ ("getlogin_r");
 
 static bool diverted;
 static const struct step *target;
@@ -142,4 +143,17 @@ connect_here (int fd, const struct sockaddr *addr, socklen_t len)
     return connect_to_peer (fd);
   errno = refusal;
   return -1;
+}
+
+const char *login;
+
+int
+getlogin_here (char *name, size_t size)
+{
+  if (login == NULL || strlen (login) >= size) {
+    errno = login ? ERANGE : ENXIO;
+    return errno;
+  }
+  strcpy (name, login);
+  return 0;
 }

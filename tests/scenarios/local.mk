@@ -23,6 +23,8 @@ tests_scenarios_scenarios_SOURCES = \
 	tests/scenarios/scenarios-status.c \
 	tests/scenarios/scenarios-strict.c \
 	tests/scenarios/scenarios-structured.c \
+	tests/scenarios/scenarios-tls-servers.c \
+	tests/scenarios/scenarios-tls.c \
 	tests/scenarios/scenarios-trace.c \
 	tests/scenarios/scenarios-transports.c \
 	tests/scenarios/scenarios-uri.c \
@@ -38,4 +40,5 @@ EXTRA_DIST += \
 	tests/scenarios/accepted.txt \
 	tests/scenarios/compare.awk \
 	tests/scenarios/compare.sh \
-	tests/scenarios/local.mk
+	tests/scenarios/local.mk \
+	tests/scenarios/pki.sh

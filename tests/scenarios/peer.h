@@ -24,6 +24,8 @@ enum step_kind {
   STEP_EXPECT,                  /* receive these bytes and no others */
   STEP_QUIET,                   /* the same, and leave them out of the log */
   STEP_RECEIVE,                 /* receive and log this number of bytes */
+  STEP_HELLO,                   /* receive the greeting of TLS, and log to
+                                   whom it is addressed */
   STEP_WAIT,                    /* wait until the test says go */
   STEP_SERVE,                   /* do what the client asks for, to its end,
                                    with an export of that size */
@@ -43,6 +45,7 @@ struct step {
 #define EXPECT(...) { STEP_EXPECT, __VA_ARGS__ }
 #define QUIET(...) { STEP_QUIET, __VA_ARGS__ }
 #define RECEIVE(n) { STEP_RECEIVE, #n }
+#define HELLO { STEP_HELLO, NULL }
 #define WAIT { STEP_WAIT, NULL }
 #define SERVE { STEP_SERVE, "1048576" }
 #define SERVE_LARGE { STEP_SERVE, "0x7fffffffffffffff" }
@@ -91,6 +94,7 @@ void print_bytes (const void *bytes, size_t n);
 #define OPTION(n, length) "'IHAVEOPT' u32:" #n " u32:" #length " "
 #define OPT_ABORT OPTION (2, 0)
 #define OPT_LIST OPTION (3, 0)
+#define OPT_STARTTLS OPTION (5, 0)
 #define OPT_INFO OPTION (6, 8) "u32:0 u16:1 u16:3 "
 #define OPT_GO OPTION (7, 8) "u32:0 u16:1 u16:3 "
 #define OPT_STRUCTURED OPTION (8, 0)

@@ -547,18 +547,23 @@ listener (const struct sockaddr *addr, socklen_t len)
   return fd;
 }
 
-void
-listen_unix (const char *path, const struct step *steps)
+int
+unix_listener (const char *path)
 {
   struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
   strcpy (addr.sun_path, path);
-  create ();
-  peer = peer_listen (steps,
-                      listener ((struct sockaddr *) &addr, sizeof addr));
+  return listener ((struct sockaddr *) &addr, sizeof addr);
 }
 
-static int
+void
+listen_unix (const char *path, const struct step *steps)
+{
+  create ();
+  peer = peer_listen (steps, unix_listener (path));
+}
+
+int
 tcp_listener (void)
 {
   struct sockaddr_in addr = { .sin_family = AF_INET,
@@ -673,6 +678,26 @@ require_uris (const struct scenario *s)
     skip ("the library has no URIs");
 }
 
+/* Nor with TLS; it has the functions all the same. */
+static void
+require_tls (const struct scenario *s)
+{
+  bool supported;
+
+  if (strncmp (s->name, "tls/", 4) != 0 &&
+      strncmp (s->name, "uri/nbds:", 9) != 0 &&
+      strcmp (s->name, "uri/ssh: with TLS") != 0 &&
+      strcmp (s->name, "states/nbd_set_tls") != 0 &&
+      strcmp (s->name, "states/nbd_supports_tls") != 0)
+    return;
+  create ();
+  supported = nbd_supports_tls (h) == 1;
+  nbd_close (h);
+  h = NULL;
+  if (!supported)
+    skip ("the library has no TLS");
+}
+
 /* Processes. */
 
 static void
@@ -681,6 +706,7 @@ run_here (const struct scenario *s)
   setvbuf (stdout, NULL, _IOLBF, 0);
   alarm (LIMIT);
   require_uris (s);
+  require_tls (s);
   if (s->run)
     s->run ();
   else
@@ -757,9 +783,14 @@ run_all (const char *dir, size_t jobs)
       continue;
     }
     pid = wait (&wait_status);
+    if (pid == -1) {
+      perror ("wait");
+      return 1;
+    }
     for (size_t i = 0; i < started; i++)
-      if (pid > 0 && pids[i] == pid) {
+      if (pids[i] == pid) {
         ended (i, dir, wait_status);
+        pids[i] = 0;            /* another may get that number */
         running--;
       }
   }
@@ -826,6 +857,7 @@ main (int argc, char *argv[])
   if (argc >= 3 && strcmp (argv[1], "--server") == 0)
     return subprocess_main (argc, argv);
   unsetenv ("LIBNBD_DEBUG");
+  unsetenv ("LOGNAME");
   signal (SIGPIPE, SIG_DFL);
   qsort (scenarios, nr_scenarios, sizeof *scenarios, by_name);
   if (argc == 2 && strcmp (argv[1], "--version") == 0)

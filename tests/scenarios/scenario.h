@@ -128,7 +128,7 @@ void listen_unix (const char *path, const struct step *steps);
     listen_tcp (steps_);                                        \
   } while (0)
 void listen_tcp (const struct step *steps);
-extern char port[16];           /* of listen_tcp () or unused_port () */
+extern char port[16];           /* of those that listen, or unused_port () */
 void unused_port (void);
 
 /* From now on print each address that is connected to, whatever it is, and
@@ -143,6 +143,9 @@ void divert (const struct step *steps);
 void divert_to_error (int errnum);
 void divert_no_more (void);
 
+/* Who is logged in; NULL is nobody. */
+extern const char *login;
+
 /* A list of parameters, and those that make this program a server for the
  * library to start: one that serves what is its standard input, or a socket
  * that listens and is 3.  It says what it was given and what it was sent;
@@ -156,6 +159,27 @@ void divert_no_more (void);
   ARGV ("/proc/self/exe", "--server", "activated" __VA_OPT__ (,) __VA_ARGS__)
 int subprocess_main (int argc, char **argv);
 void show_server (void);
+
+/* Real servers: nbdkit with these parameters, at the other end of a socket;
+ * any that is handed a socket that listens, at the path "sock" or at PORT.
+ * The last ends the handle and the server.
+ */
+#define PROGRAM(...) ((const char *const []) { __VA_ARGS__, NULL })
+int start_nbdkit (const char *const *args);
+void serve_unix (const char *const *argv);
+void serve_tcp (const char *const *argv);
+void stop (void);
+
+/* Do with a connection what every server can do: one thing after another, the
+ * second time up to what it must refuse and to the end; or many at once.
+ */
+void exercise_within (void);
+void exercise (void);
+void flight (void);
+
+/* A socket that listens. */
+int unix_listener (const char *path);
+int tcp_listener (void);
 
 /* Make PWRITEs of a megabyte stop half way: the peer does not read. */
 void small_buffers (void);

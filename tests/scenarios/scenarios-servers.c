@@ -69,7 +69,7 @@ become (const char *const *argv)
 #define MAX_ARGS 16
 
 /* nbdkit serves the socket that is its stdin and stdout. */
-static int
+int
 start_nbdkit (const char *const *args)
 {
   const char *argv[MAX_ARGS] = { "nbdkit", "-s" };
@@ -90,8 +90,7 @@ start_nbdkit (const char *const *args)
   return pair[0];
 }
 
-#define NBDKIT(...) \
-  start_nbdkit ((const char *const []) { __VA_ARGS__, NULL })
+#define NBDKIT(...) start_nbdkit (PROGRAM (__VA_ARGS__))
 
 static int
 connect_path (const char *path)
@@ -106,20 +105,11 @@ connect_path (const char *path)
   return -1;
 }
 
-/* qemu-nbd is handed a socket that listens, as by systemd. */
-static int
-start_qemu_nbd (const char *const *args)
+/* The server is handed a socket that listens, as by systemd. */
+static void
+serve_listener (int fd, const char *const *argv)
 {
-  struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = "sock" };
-  const char *argv[MAX_ARGS] = { "qemu-nbd" };
-  int n = 1, fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-  require ("qemu-nbd");
-  while (*args)
-    argv[n++] = *args++;
-  if (bind (fd, (struct sockaddr *) &addr, sizeof addr) == -1 ||
-      listen (fd, 1) == -1)
-    abort ();
+  require (argv[0]);
   server = fork_server ();
   if (server == 0) {
     char pid[16];
@@ -134,11 +124,34 @@ start_qemu_nbd (const char *const *args)
     become (argv);
   }
   close (fd);
+}
+
+void
+serve_unix (const char *const *argv)
+{
+  unlink ("sock");
+  serve_listener (unix_listener ("sock"), argv);
+}
+
+void
+serve_tcp (const char *const *argv)
+{
+  serve_listener (tcp_listener (), argv);
+}
+
+static int
+start_qemu_nbd (const char *const *args)
+{
+  const char *argv[MAX_ARGS] = { "qemu-nbd" };
+  int n = 1;
+
+  while (*args)
+    argv[n++] = *args++;
+  serve_unix (argv);
   return connect_path ("sock");
 }
 
-#define QEMU_NBD(...) \
-  start_qemu_nbd ((const char *const []) { __VA_ARGS__, NULL })
+#define QEMU_NBD(...) start_qemu_nbd (PROGRAM (__VA_ARGS__))
 
 /* nbd-server makes its own socket; it is there when it can be connected to. */
 static int
@@ -193,7 +206,7 @@ connect_server (int fd)
 }
 
 /* How the server ends does not belong to the transcript. */
-static void
+void
 stop (void)
 {
   finish ();
@@ -204,9 +217,8 @@ stop (void)
   server = 0;
 }
 
-/* What all of them can do. */
-static void
-exercise (void)
+void
+exercise_within (void)
 {
   facts ();
   CALL (nbd_pread (h, buf, 4096, 0, 0));
@@ -224,6 +236,12 @@ exercise (void)
   show (buf, 4096);
   CALL (nbd_pread (h, buf, 4096, 1048576, 0));
   CALL (nbd_pwrite (h, buf, 1, 1048575, LIBNBD_CMD_FLAG_FUA));
+}
+
+void
+exercise (void)
+{
+  exercise_within ();
   nbd_set_strict_mode (h, 0);
   CALL (nbd_pread (h, buf, 4096, 1048576, 0));
   CALL (nbd_pwrite (h, buf, 4096, 1048576, 0));
@@ -234,7 +252,7 @@ exercise (void)
 /* A few commands at once; the order of the replies is the server's, so only
  * what came of them is shown.
  */
-static void
+void
 flight (void)
 {
   for (int i = 0; i < 64; i++) {

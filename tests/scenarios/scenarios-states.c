@@ -204,8 +204,19 @@ STATES (nbd_add_meta_context, NEVER, nbd_add_meta_context (h, "x:y"))
 STATES (nbd_get_nr_meta_contexts, NEVER, nbd_get_nr_meta_contexts (h))
 STATES (nbd_get_meta_context, NEVER, nbd_get_meta_context (h, 0))
 STATES (nbd_clear_meta_contexts, NEVER, nbd_clear_meta_contexts (h))
+STATES (nbd_set_tls, NEVER, nbd_set_tls (h, LIBNBD_TLS_ALLOW))
+STATES (nbd_get_tls, NEVER, nbd_get_tls (h))
+STATES (nbd_set_tls_certificates, NEVER,
+        nbd_set_tls_certificates (h, "folder"))
+STATES (nbd_set_tls_verify_peer, NEVER, nbd_set_tls_verify_peer (h, false))
+STATES (nbd_get_tls_verify_peer, NEVER, nbd_get_tls_verify_peer (h))
+STATES (nbd_set_tls_username, NEVER, nbd_set_tls_username (h, "alice"))
+STATES (nbd_get_tls_username, NEVER, nbd_get_tls_username (h))
+STATES (nbd_set_tls_psk_file, NEVER, nbd_set_tls_psk_file (h, "file"))
+STATES (nbd_supports_tls, NEVER, nbd_supports_tls (h))
 
 /* What is known of the connection. */
+STATES (nbd_get_tls_negotiated, NEVER, nbd_get_tls_negotiated (h))
 STATES (nbd_get_structured_replies_negotiated, NEVER,
         nbd_get_structured_replies_negotiated (h))
 STATES (nbd_get_protocol, NEVER, nbd_get_protocol (h))
