@@ -256,8 +256,8 @@ established (struct nbd_handle *h)
   option_tls_established (h);
 }
 
-/* The server learns why the handshake ends, unless it was the server that ended
- * it.
+/* The server learns why the handshake ends, unless it was the server that
+ * ended it.
  */
 static void
 tell_server (struct session *s, int r)

@@ -798,8 +798,8 @@ const struct dialogue handshake_dialogues[] = {
   },
 
 #ifdef HAVE_GNUTLS
-  /* TLS, where there is none; tests/unit/test-tls.c has what follows when there
-   * is.
+  /* TLS, where there is none; tests/unit/test-tls.c has what follows when
+   * there is.
    */
   TLS_REFUSED ("unsupported", ERR_UNSUP),
   TLS_REFUSED ("policy", ERR_POLICY),

@@ -2716,8 +2716,8 @@ const struct dialogue option_dialogues[] = {
   },
 
 #ifdef HAVE_GNUTLS
-  /* TLS, where there is none; tests/unit/test-tls.c has what follows when there
-   * is.
+  /* TLS, where there is none; tests/unit/test-tls.c has what follows when
+   * there is.
    */
   STARTTLS_REFUSED ("unsupported", ERR_UNSUP),
   STARTTLS_REFUSED ("policy", ERR_POLICY),

@@ -55,8 +55,8 @@ reach_connect (void)
   close (fd);
 }
 
-/* What TLS protects cannot be written down.  tests/unit/test-tls.c is about it;
- * here it is only begun, from the handshake and from the pause.
+/* What TLS protects cannot be written down.  tests/unit/test-tls.c is about
+ * it; here it is only begun, from the handshake and from the pause.
  */
 #ifdef HAVE_GNUTLS
 

@@ -905,6 +905,31 @@ test_room (const struct version *v)
   }
 }
 
+/* Where nothing leaves, the rest of a large write waits in the clear. */
+static void
+test_bounded (const struct version *v)
+{
+  static const uint8_t data[1 << 20];
+  struct tls_offer tls = { .priority = v->priority };
+  struct tls_peer *p = connected (&tls);
+  nbd_completion_callback none = NBD_NULL_COMPLETION;
+  uint64_t before = p->server->messages_in;
+
+  p->room = 0;
+  nbd_aio_pwrite (p->h, data, sizeof data, 0, none, 0);
+  nbd_aio_pwrite (p->h, data, sizeof data, 0, none, 0);
+  ok (p->h->unsent > 0 && p->h->unsent < 100000, "%s: no more is encrypted "
+      "than can soon leave (%zu bytes)", v->name, p->h->unsent);
+  p->room = SIZE_MAX;
+  while (p->h->commands.nr_in_flight > 0 &&
+         nbd_aio_peek_command_completed (p->h) <= 0)
+    nbd_poll (p->h, -1);
+  tls_peer_settle (p);
+  ok (is_filled (p->server->disk, 0, DISK_SIZE) &&
+      p->server->messages_in - before == 2, "and all of it leaves in the end");
+  tls_peer_free (p);
+}
+
 /* Bytes that wait while the farewell is said. */
 static void
 test_room_for_farewell (const struct version *v)
@@ -1423,8 +1448,8 @@ test_forgets (enum replies replies)
           "and extended headers, or not");
   is_int (nbd_get_tls_negotiated (h), 0, "TLS is not negotiated");
 
-  is_int (nbd_opt_starttls (h), 1, "nbd_opt_starttls returns 1 when the server "
-          "agrees");
+  is_int (nbd_opt_starttls (h), 1, "nbd_opt_starttls returns 1 when the "
+          "server agrees");
   is_int (nbd_get_tls_negotiated (h), 1, "then TLS is negotiated");
   is_int (nbd_aio_is_negotiating (h), 1, "the negotiation goes on");
   is_int (nbd_get_structured_replies_negotiated (h), 0,
@@ -1545,8 +1570,8 @@ test_twice (void)
   p = tls_peer_new (&offer, NULL);
   nbd_set_opt_mode (p->h, true);
   tls_peer_negotiate (p);
-  is_int (nbd_opt_starttls (p->h), -1, "a second STARTTLS that is acknowledged "
-          "is an error");
+  is_int (nbd_opt_starttls (p->h), -1, "a second STARTTLS that is "
+          "acknowledged is an error");
   ok (is_error (EPROTO, "handshake: server wants TLS inside of TLS"),
       "with a text that says so");
   is_int (nbd_aio_is_dead (p->h), 1, "the handle is dead");
@@ -1858,6 +1883,7 @@ main (void)
     test_replies (v);
     test_pending (v);
     test_room (v);
+    test_bounded (v);
     test_room_for_farewell (v);
     test_alerts (v);
   }

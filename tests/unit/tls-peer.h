@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A handle and a server that speaks TLS, connected in memory.  The records pass
- * through a relay that can split, delay, cut off and damage them in either
- * direction; or they take a pair of sockets.
+/* A handle and a server that speaks TLS, connected in memory.  The records
+ * pass through a relay that can split, delay, cut off and damage them in
+ * either direction; or they take a pair of sockets.
  */
 
 #ifndef TESTS_TLS_PEER_H
