@@ -340,7 +340,8 @@ check_kill_asleep (void)
 
   fifo = temp_path ("fifo");
   MUST (mkfifo (fifo, 0600));
-  MUST (asprintf (&script, "pread=exec >%s; sleep 1000", fifo));
+  /* What is killed does not clean up behind itself. */
+  MUST (asprintf (&script, "pread=rm -r $tmpdir; exec >%s; sleep 1000", fifo));
   asleep = server_start (SERVER_UNIX, "nbdkit", "eval",
                          "thread_model=echo parallel", "get_size=echo 1048576",
                          script, NULL);
