@@ -376,8 +376,9 @@ failed '^read at offset [0-9]*: Input/output error' &&
 ok 'copy-image reports a failed read' $?
 
 # shellcheck disable=SC2016
+die='{ rm -r $tmpdir; kill -9 $PPID; }'  # and leave nothing behind
 serve dies eval get_size='echo 10000000' \
-  pread='test $4 -lt 5000000 || rm -r $tmpdir; kill -9 $PPID; head -c $3 /dev/zero'
+  pread="test \$4 -lt 5000000 || $die; head -c \$3 /dev/zero"
 run copy-image dies.sock copy.img
 failed 'copy.img is incomplete' && [ ! -s out ]
 ok 'copy-image fails when the server dies' $?
@@ -524,7 +525,7 @@ failed '^broken.sock: .*Input/output error'
 ok 'poll-loop reports a failed read' $?
 
 # shellcheck disable=SC2016
-serve dies2 eval get_size='echo 10000000' pread='rm -r $tmpdir; kill -9 $PPID'
+serve dies2 eval get_size='echo 10000000' pread="$die"
 run poll-loop simple.sock dies2.sock
 failed '^dies2.sock: '
 ok 'poll-loop fails when a server dies' $?
