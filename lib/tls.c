@@ -53,7 +53,7 @@ api_get_tls_negotiated (struct nbd_handle *h)
 char *
 api_get_tls_username (struct nbd_handle *h)
 {
-  char name[256];
+  char name[4096];              /* or a line of the user database */
   const char *login = getenv ("LOGNAME");
   struct passwd user, *found = NULL;
 

@@ -472,7 +472,7 @@ note_trace (void *opaque, const char *context, const char *message)
 }
 
 void
-trace_begin (struct nbd_handle *h, struct trace *t)
+trace_start (struct nbd_handle *h, struct trace *t)
 {
   nbd_debug_callback cb = { .callback = note_trace, .user_data = t };
 

@@ -78,7 +78,7 @@ struct trace {
   size_t size;
 };
 
-void trace_begin (struct nbd_handle *h, struct trace *t);
+void trace_start (struct nbd_handle *h, struct trace *t);
 bool trace_has (const struct trace *t, const char *text);
 
 /* When the handle is closed. */

@@ -537,7 +537,7 @@ static void
 trace_session (const struct server *s, struct nbd_handle *h,
                struct trace *trace)
 {
-  trace_begin (h, trace);
+  trace_start (h, trace);
   must_connect (s, h);
   MUST (nbd_set_debug (h, false));
   disconnect (h);

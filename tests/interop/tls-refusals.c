@@ -164,7 +164,7 @@ in_child (const struct server *s, struct nbd_handle *h, const char *home,
          setuid (NOBODY) == -1))
       _exit (1);
     setenv ("HOME", home, 1);
-    trace_begin (h, &trace);
+    trace_start (h, &trace);
     memset (report, 0, sizeof *report);
     report->result = server_connect (s, h);
     report->errnum = nbd_get_errno ();
@@ -644,7 +644,7 @@ check_plain (const struct servers *all)
 
   h = tls_handle ("missing");
   MUST (nbd_set_tls (h, LIBNBD_TLS_ALLOW));
-  trace_begin (h, &trace);
+  trace_start (h, &trace);
   is_int (server_connect (s, h), 0,
           "TLS is allowed: the connection goes on in plain text");
   is_int (nbd_get_tls_negotiated (h), 0, "which can be asked");
@@ -657,7 +657,7 @@ check_plain (const struct servers *all)
 
   h = tls_handle ("missing");
   MUST (nbd_set_tls (h, LIBNBD_TLS_DISABLE));
-  trace_begin (h, &trace);
+  trace_start (h, &trace);
   is_int (server_connect (s, h), 0, "TLS is off: nobody asks for it");
   ok (!trace_has (&trace, "STARTTLS"), "not even by an option");
   is_int (nbd_get_tls_negotiated (h), 0, "and it is not negotiated");

@@ -282,7 +282,7 @@ check_version (const struct server *s, const struct mode *mode,
 
   snprintf (what, sizeof what, "%s, %s", mode->name, version->name);
   snprintf (session, sizeof session, "TLS: (%s)-", version->name);
-  trace_begin (h, &trace);
+  trace_start (h, &trace);
   is_int (server_connect (s, h), 0, "%s: the handle is connected", what);
   MUST (nbd_set_debug (h, false));
   is_int (nbd_get_tls_negotiated (h), 1, "%s: with TLS", what);
