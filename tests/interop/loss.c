@@ -416,6 +416,7 @@ check_missing (void)
 
   refused_unix (name, ENOENT, "a missing socket");
   refused_unix (path, ECONNREFUSED, "a file");
+  refused_unix ("", ECONNREFUSED, "an empty name");
   memset (longer, 'x', sizeof longer - 1);
   longer[0] = '/';
   longer[sizeof longer - 1] = '\0';
