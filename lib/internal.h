@@ -479,6 +479,12 @@ enum receive {
 /* Receive and handle what there is.  -1 if the handle is dead. */
 int transport_receive (struct nbd_handle *h, enum receive how);
 
+/* What the transports share: whether a call was refused because it may not
+ * sleep, and how to sleep outside of it.
+ */
+bool would_block (int errnum);
+void wait_readable (struct nbd_handle *h);
+
 /* By the clock that is never set. */
 int64_t milliseconds (void);
 

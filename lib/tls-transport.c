@@ -13,25 +13,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 
 #include "tls.h"
 
 /* Bytes of records that are collected before they are sent. */
 #define OUT_ENOUGH (64 * 1024)
-
-static bool
-would_block (int errnum)
-{
-  return errnum == EAGAIN || errnum == EWOULDBLOCK;
-}
-
-static void
-wait_for (struct nbd_handle *h, short events)
-{
-  poll (&(struct pollfd) { .fd = h->fd, .events = events }, 1, -1);
-}
 
 /* Where gnutls reads. */
 static ssize_t
@@ -57,7 +44,7 @@ pull (gnutls_transport_ptr_t ptr, void *data, size_t n)
         return -1;
       }
       /* Somebody who shares the socket made it non-blocking. */
-      wait_for (h, POLLIN);
+      wait_readable (h);
     }
     s->head = 0;
     s->tail = r;
@@ -250,7 +237,7 @@ receive_record (struct nbd_handle *h, uint8_t *p, size_t n, bool first,
         return -1;
       }
       if (s->kernel)
-        wait_for (h, POLLIN);
+        wait_readable (h);
       s->drained = false;
       s->may_sleep = true;
     }

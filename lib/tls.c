@@ -88,14 +88,16 @@ peer_name (const struct nbd_handle *h)
   return h->uri.named;
 }
 
-/* The name in the greeting, which has none for addresses. */
+/* The name in the greeting, which has none for addresses.  What has a colon is
+ * one of IPv6, perhaps with a zone.
+ */
 static int
 set_server_name (struct session *s, const char *name)
 {
-  struct in6_addr addr;
+  struct in_addr addr;
 
-  if (name == NULL || inet_pton (AF_INET, name, &addr) == 1 ||
-      inet_pton (AF_INET6, name, &addr) == 1)
+  if (name == NULL || strchr (name, ':') ||
+      inet_pton (AF_INET, name, &addr) == 1)
     return 0;
   return gnutls_server_name_set (s->tls, GNUTLS_NAME_DNS, name, strlen (name));
 }

@@ -54,10 +54,16 @@ const struct transport socket_transport = {
   .close = socket_close,
 };
 
-static bool
+bool
 would_block (int errnum)
 {
   return errnum == EAGAIN || errnum == EWOULDBLOCK;
+}
+
+void
+wait_readable (struct nbd_handle *h)
+{
+  poll (&(struct pollfd) { .fd = h->fd, .events = POLLIN }, 1, -1);
 }
 
 int
@@ -80,7 +86,7 @@ transport_receive (struct nbd_handle *h, enum receive how)
       if (how != RECEIVE_WAIT)
         break;
       /* Somebody who shares the socket made it non-blocking. */
-      poll (&(struct pollfd) { .fd = h->fd, .events = POLLIN }, 1, -1);
+      wait_readable (h);
       continue;
     }
     if (r == -1)

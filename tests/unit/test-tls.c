@@ -1177,6 +1177,9 @@ test_own_alert (void)
 static void
 test_certificates (void)
 {
+  static const char *const addresses[] = {
+    "192.0.2.1", "::1", "fe80::1%lo",
+  };
   struct tls_offer strict = { .wants_certificate = true };
   struct tls_peer *p = tls_peer_new_x509 (&everything, NULL);
 
@@ -1194,13 +1197,15 @@ test_certificates (void)
   is_str (p->name, "", "and none is asked for");
   tls_peer_free (p);
 
-  p = tls_peer_new_x509 (&everything, NULL);
-  nbd_set_tls_hostname (p->h, "192.0.2.1");
-  nbd_set_tls_verify_peer (p->h, false);
-  tls_peer_negotiate (p);
-  ok (nbd_aio_is_ready (p->h) == 1 && p->name[0] == '\0',
-      "an address is not asked for");
-  tls_peer_free (p);
+  for (size_t i = 0; i < COUNT (addresses); i++) {
+    p = tls_peer_new_x509 (&everything, NULL);
+    nbd_set_tls_hostname (p->h, addresses[i]);
+    nbd_set_tls_verify_peer (p->h, false);
+    tls_peer_negotiate (p);
+    ok (nbd_aio_is_ready (p->h) == 1 && p->name[0] == '\0',
+        "an address is not asked for");
+    tls_peer_free (p);
+  }
 
   p = tls_peer_new_x509 (&everything, NULL);
   nbd_set_tls_hostname (p->h, "192.0.2.1");

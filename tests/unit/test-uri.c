@@ -1633,6 +1633,7 @@ check_settings (void)
           "user=user before hostname=host before certificates=/before "
           "psk-file=/psk-before priority=BEFORE verify-peer=no",
           "the user for ssh is not that for TLS");
+  ok (h->pid_lingers == HAVE_URIS, "ssh is told to end, as it does not alone");
   take_back (h);
   ok (strstr (settings_in (h), "export=before"), "all was taken back");
   nbd_close (h);
