@@ -224,7 +224,7 @@ struct tls_settings {
   char *certificates, *psk_file, *username, *hostname, *priority;
 };
 
-/* Which way the connection was made, if a URI can say it; uri.c. */
+/* Which way the connection was made, if a URI can say it; get-uri.c. */
 struct uri_parts {
   enum { URI_NONE, URI_TCP, URI_UNIX, URI_VSOCK } kind;
   char *host, *port;            /* TCP */
@@ -291,7 +291,7 @@ struct nbd_handle {
   pid_t pid;                    /* of the subprocess, or 0 */
   bool pid_lingers;             /* it does not end when the connection does */
   struct uri_parts uri;         /* what nbd_get_uri is made from */
-  struct uri_settings *replaced;        /* by those of a URI; uri.c */
+  struct uri_settings *replaced;        /* by a URI; connect-uri.c */
 
   /* The engine. */
   enum state state;
@@ -581,7 +581,7 @@ void tls_free (struct nbd_handle *h);
 /* The memory that the session holds, without what gnutls holds. */
 size_t tls_size (const struct nbd_handle *h);
 
-/* uri.c */
+/* connect-uri.c, get-uri.c */
 
 void uri_parts_free (struct nbd_handle *h);
 

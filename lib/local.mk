@@ -9,12 +9,14 @@ lib_libengine_la_SOURCES = \
 	lib/command.c \
 	lib/connect-command.c \
 	lib/connect-tcp.c \
+	lib/connect-uri.c \
 	lib/connect.c \
 	lib/debug.c \
 	lib/engine.c \
 	lib/error.c \
 	lib/export.c \
 	lib/extents.c \
+	lib/get-uri.c \
 	lib/handle.c \
 	lib/handshake.c \
 	lib/internal.h \
@@ -26,6 +28,8 @@ lib_libengine_la_SOURCES = \
 	lib/reply.c \
 	lib/request.c \
 	lib/subprocess.c \
+	lib/text.c \
+	lib/text.h \
 	lib/tls-credentials.c \
 	lib/tls-transport.c \
 	lib/tls-verify.c \
@@ -33,6 +37,7 @@ lib_libengine_la_SOURCES = \
 	lib/tls.h \
 	lib/transport.c \
 	lib/uri.c \
+	lib/uri.h \
 	lib/wire.h
 nodist_lib_libengine_la_SOURCES = lib/api.c
 lib_libengine_la_CPPFLAGS = $(AM_CPPFLAGS) \

@@ -1,31 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* NBD URIs: taking one apart, checking that the program allows what it asks
- * for, and making one.  libxml2 splits it; the parts are decoded here, because
- * %00 means something in the name of a socket.
+/* NBD URIs: taking one apart, and checking that the program allows what it asks
+ * for.  libxml2 splits it; the parts are decoded here, because %00 means
+ * something in the name of a socket.
  */
 
 #include "config.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <netdb.h>
 #include <stdlib.h>
-#include <sys/un.h>
 
-#ifdef HAVE_LINUX_VM_SOCKETS_H
-#include <linux/vm_sockets.h>
-#endif
 #ifdef HAVE_LIBXML2
 #include <libxml/uri.h>
 #endif
 
-#include "internal.h"
-#include "call.h"
-
-#define DEFAULT_PORT "10809"
+#include "text.h"
+#include "uri.h"
 
 /* Of names and numeric addresses, with a zone. */
 #define HOST_CHARACTERS \
@@ -35,11 +27,7 @@
 #define SHELL_CHARACTERS " \"$&'()*;<>?`{|}"
 
 /* The schemes, row by row. */
-static const struct scheme {
-  const char *name;
-  uint32_t transport;
-  bool tls;
-} schemes[] = {
+static const struct uri_scheme schemes[] = {
   { "nbd", LIBNBD_ALLOW_TRANSPORT_TCP, false },
   { "nbds", LIBNBD_ALLOW_TRANSPORT_TCP, true },
   { "nbd+unix", LIBNBD_ALLOW_TRANSPORT_UNIX, false },
@@ -84,310 +72,10 @@ api_is_uri (struct nbd_handle *h, const char *uri)
   return 0;
 }
 
-/* What the program may be asked to remember of a connection. */
-
-void
-uri_parts_free (struct nbd_handle *h)
-{
-  free (h->uri.host);
-  free (h->uri.port);
-  free (h->uri.path);
-  free (h->uri.named);
-  h->uri = (struct uri_parts) { 0 };
-}
-
-void
-uri_remember_tcp (struct nbd_handle *h, const char *host, const char *port)
-{
-  uri_parts_free (h);
-  h->uri.host = strdup (host);
-  h->uri.port = strdup (port);
-  if (h->uri.host && h->uri.port)
-    h->uri.kind = URI_TCP;
-}
-
-void
-uri_remember_unix (struct nbd_handle *h, const char *path, size_t n)
-{
-  uri_parts_free (h);
-  h->uri.path = malloc (n + 1);
-  if (h->uri.path && n > 0) {   /* none leads to an empty path */
-    memcpy (h->uri.path, path, n);
-    h->uri.path_length = n;
-    h->uri.kind = URI_UNIX;
-  }
-}
-
-/* The numeric form of an address of the caller. */
-void
-uri_remember_address (struct nbd_handle *h, const struct sockaddr *addr,
-                      socklen_t len)
-{
-  char host[NI_MAXHOST], port[NI_MAXSERV];
-
-  uri_parts_free (h);
-  if (addr->sa_family == AF_UNIX) {
-    const struct sockaddr_un *un = (const struct sockaddr_un *) addr;
-    size_t n = len - offsetof (struct sockaddr_un, sun_path);
-
-    if (len <= offsetof (struct sockaddr_un, sun_path) || len > sizeof *un)
-      return;
-    /* A path ends at its NUL, an abstract name with the address. */
-    uri_remember_unix (h, un->sun_path, un->sun_path[0] ?
-                       strnlen (un->sun_path, n) : n);
-  }
-#ifdef HAVE_LINUX_VM_SOCKETS_H
-  else if (addr->sa_family == AF_VSOCK) {
-    const struct sockaddr_vm *vm = (const struct sockaddr_vm *) addr;
-
-    if (len >= sizeof *vm)
-      uri_remember_vsock (h, vm->svm_cid, vm->svm_port);
-  }
-#endif
-  else if (getnameinfo (addr, len, host, sizeof host, port, sizeof port,
-                        NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-    uri_remember_tcp (h, host, port);
-}
-
-void
-uri_remember_vsock (struct nbd_handle *h, uint32_t cid, uint32_t port)
-{
-  uri_parts_free (h);
-  h->uri.kind = URI_VSOCK;
-  h->uri.cid = cid;
-  h->uri.vsock_port = port;
-}
-
-/* What a URI replaces of the settings of the handle. */
-struct uri_settings {
-  char *export_name;
-  struct tls_settings tls;
-};
-
-void
-uri_settings_keep (struct nbd_handle *h)
-{
-  if (h->replaced == NULL)
-    return;
-  tls_settings_free (&h->replaced->tls);
-  free (h->replaced->export_name);
-  free (h->replaced);
-  h->replaced = NULL;
-}
-
-void
-uri_settings_restore (struct nbd_handle *h)
-{
-  struct uri_settings old;
-
-  if (h->replaced == NULL)
-    return;
-  old = *h->replaced;
-  *h->replaced = (struct uri_settings) { h->export_name, h->tls };
-  h->export_name = old.export_name;
-  h->tls = old.tls;
-  uri_settings_keep (h);        /* which are those of the URI now */
-}
-
-/* Text that grows.  (When a memory stream of glibc finds no memory, it drops
- * what was written and does not say so.)
- */
-struct text {
-  char *s;
-  size_t n, size;
-  bool failed;
-};
-
-static void
-add_bytes (struct text *t, const char *s, size_t n)
-{
-  if (!t->failed && t->size - t->n <= n) {
-    size_t size = 2 * t->size + n + 64;
-    char *grown = realloc (t->s, size);
-
-    t->failed = grown == NULL;
-    if (grown) {
-      t->s = grown;
-      t->size = size;
-    }
-  }
-  if (t->failed)
-    return;
-  memcpy (t->s + t->n, s, n);
-  t->n += n;
-  t->s[t->n] = '\0';
-}
-
-static void
-add (struct text *t, const char *s)
-{
-  add_bytes (t, s, strlen (s));
-}
-
-static void
-add_number (struct text *t, unsigned n)
-{
-  char digits[16];
-
-  snprintf (digits, sizeof digits, "%u", n);
-  add (t, digits);
-}
-
-/* What was written, which the caller frees; NULL with the error set. */
-static char *
-finish_text (struct nbd_handle *h, struct text *t)
-{
-  if (!t->failed)
-    return t->s;
-  error_set (h, ENOMEM, "realloc");
-  free (t->s);
-  return NULL;
-}
-
-/* Write N bytes, those that are not in SAFE or letters or digits escaped. */
-static void
-escape (struct text *t, const char *s, size_t n, const char *safe)
-{
-  for (size_t i = 0; i < n; i++) {
-    unsigned char c = s[i];
-    char code[4];
-
-    if ((isascii (c) && isalnum (c)) || (c && strchr (safe, c)))
-      add_bytes (t, &s[i], 1);
-    else {
-      snprintf (code, sizeof code, "%%%02X", c);
-      add (t, code);
-    }
-  }
-}
-
-#define UNRESERVED "-._~"
-
-/* What else each part may hold as it is (RFC 3986), as clients of 1.14 have
- * it: but nothing that separates keys, nor the + that some read as a space.
- */
-#define USER_SAFE UNRESERVED "!$&'()*+,;=:"
-#define PATH_SAFE UNRESERVED "!$&'()*+,;=@/"
-#define VALUE_SAFE UNRESERVED "!$'()*,=:@/?"
-
-/* An IPv6 address, with or without a zone. */
-static bool
-is_ipv6 (char *s)
-{
-  char *zone = strchr (s, '%');
-  struct in6_addr addr;
-  bool good;
-
-  if (zone)
-    *zone = '\0';
-  good = inet_pton (AF_INET6, s, &addr) == 1 && (!zone || zone[1]);
-  if (zone)
-    *zone = '%';
-  return good;
-}
-
-/* A name, or an IPv6 address in brackets, where a zone follows it. */
-static void
-add_host (struct text *t, char *host)
-{
-  bool literal = is_ipv6 (host);
-  size_t n = literal ? strcspn (host, "%") : 0;
-
-  if (literal)
-    add (t, "[");
-  add_bytes (t, host, n);
-  escape (t, host + n, strlen (host + n), UNRESERVED);
-  if (literal)
-    add (t, "]");
-}
-
-static void
-add_authority (struct text *t, struct nbd_handle *h)
-{
-  const struct uri_parts *u = &h->uri;
-  const char *user = h->tls.username;
-
-  if (user && *user) {
-    escape (t, user, strlen (user), USER_SAFE);
-    add (t, "@");
-  }
-  if (u->kind == URI_VSOCK) {
-    add_number (t, u->cid);
-    add (t, ":");
-    add_number (t, u->vsock_port);
-  }
-  else if (u->kind == URI_TCP) {
-    add_host (t, u->host);
-    add (t, ":");
-    add (t, u->port);
-  }
-}
-
-/* KEY=VALUE of the query, if there is a value. */
-static void
-add_key (struct text *t, char *separator, const char *key, const char *value,
-         size_t n)
-{
-  if (value == NULL || n == 0)
-    return;
-  add_bytes (t, separator, 1);
-  add (t, key);
-  add (t, "=");
-  escape (t, value, n, VALUE_SAFE);
-  *separator = '&';
-}
-
-char *
-api_get_uri (struct nbd_handle *h)
-{
-  static const char *const suffix[] = {
-    [URI_TCP] = "", [URI_UNIX] = "+unix", [URI_VSOCK] = "+vsock",
-  };
-  const struct tls_settings *tls = &h->tls;
-  bool secure = h->tls_negotiated || tls->mode == LIBNBD_TLS_REQUIRE;
-  struct text t = { 0 };
-  char separator = '?';
-
-  if (h->uri.kind == URI_NONE) {
-    error_set (h, EINVAL, "cannot construct a URI for this connection type");
-    return NULL;
-  }
-  add (&t, secure ? "nbds" : "nbd");
-  add (&t, suffix[h->uri.kind]);
-  add (&t, "://");
-  add_authority (&t, h);
-  add (&t, "/");
-  escape (&t, h->export_name, strlen (h->export_name), PATH_SAFE);
-  add_key (&t, &separator, "socket", h->uri.path, h->uri.path_length);
-#define TEXT(s) (s), (s) ? strlen (s) : 0
-  add_key (&t, &separator, "tls-certificates", TEXT (tls->certificates));
-  add_key (&t, &separator, "tls-psk-file", TEXT (tls->psk_file));
-  add_key (&t, &separator, "tls-hostname", TEXT (tls->hostname));
-  add_key (&t, &separator, "tls-priority", TEXT (tls->priority));
-#undef TEXT
-  if (!tls->verify_peer)
-    add_key (&t, &separator, "tls-verify-peer", "false", 5);
-  return finish_text (h, &t);
-}
-
 #ifdef HAVE_LIBXML2
 
-/* A URI taken apart. */
-struct parsed {
-  const struct scheme *scheme;
-  char *user, *host, *export_name;
-  unsigned port;                /* 0: none was given */
-  char *socket;
-  size_t socket_length;
-  unsigned nbd_port;            /* on the remote side of ssh */
-  unsigned cid;                 /* of vsock */
-  bool compress;
-  int verify_peer;              /* -1: not given */
-  char *username, *hostname, *certificates, *psk_file, *priority;
-};
-
-static void
-free_parsed (struct parsed *p)
+void
+uri_free (struct uri *p)
 {
   free (p->user);
   free (p->host);
@@ -498,17 +186,9 @@ check_local_file (struct nbd_handle *h, const char *key)
   return -1;
 }
 
-static void
-take (char **field, char **value)
-{
-  free (*field);
-  *field = *value;
-  *value = NULL;
-}
-
 /* One KEY=VALUE.  Unknown keys are ignored. */
 static int
-parse_key (struct nbd_handle *h, struct parsed *p, const char *key,
+parse_key (struct nbd_handle *h, struct uri *p, const char *key,
            char **value, size_t length)
 {
   bool ssh = p->scheme->transport == LIBNBD_ALLOW_TRANSPORT_SSH;
@@ -527,7 +207,7 @@ parse_key (struct nbd_handle *h, struct parsed *p, const char *key,
                  "and no path has one in it", key);
       return -1;
     }
-    take (&p->socket, value);
+    uri_take (&p->socket, value);
     p->socket_length = length;
     return 0;
   }
@@ -536,19 +216,19 @@ parse_key (struct nbd_handle *h, struct parsed *p, const char *key,
     return -1;
   }
   if (is_word (key, "tls-certificates")) {
-    take (&p->certificates, value);
+    uri_take (&p->certificates, value);
     return check_local_file (h, key);
   }
   if (is_word (key, "tls-psk-file")) {
-    take (&p->psk_file, value);
+    uri_take (&p->psk_file, value);
     return check_local_file (h, key);
   }
   if (is_word (key, "tls-username"))
-    take (&p->username, value);
+    uri_take (&p->username, value);
   else if (is_word (key, "tls-hostname"))
-    take (&p->hostname, value);
+    uri_take (&p->hostname, value);
   else if (is_word (key, "tls-priority")) {
-    take (&p->priority, value);
+    uri_take (&p->priority, value);
     if (!h->uri_allow_tls_priority) {
       error_set (h, EPERM, "setting the TLS priority is not allowed, call "
                  "nbd_set_uri_allow_tls_priority to enable this");
@@ -570,7 +250,7 @@ parse_key (struct nbd_handle *h, struct parsed *p, const char *key,
 }
 
 static int
-parse_query (struct nbd_handle *h, struct parsed *p, const char *query)
+parse_query (struct nbd_handle *h, struct uri *p, const char *query)
 {
   while (query && *query) {
     size_t n = strcspn (query, "&;"), k = strcspn (query, "=&;");
@@ -591,7 +271,7 @@ parse_query (struct nbd_handle *h, struct parsed *p, const char *query)
   return 0;
 }
 
-static const struct scheme *
+static const struct uri_scheme *
 find_scheme (struct nbd_handle *h, const char *name, const char *uri)
 {
   for (size_t i = 0; name && i < COUNT (schemes); i++)
@@ -610,7 +290,7 @@ find_scheme (struct nbd_handle *h, const char *name, const char *uri)
 
 /* What the program allows. */
 static int
-check_allowed (struct nbd_handle *h, const struct scheme *scheme)
+check_allowed (struct nbd_handle *h, const struct uri_scheme *scheme)
 {
   if (!(h->uri_allow_transports & scheme->transport)) {
     error_set (h, EPERM, "URI transport %s is not permitted", scheme->name);
@@ -662,7 +342,7 @@ decode_host (struct nbd_handle *h, const char *s, char **to)
   *to = decode (h, s + 1, n - 2, NULL);
   if (*to == NULL)
     return -1;
-  if (!is_literal (s, n) || !is_ipv6 (*to)) {
+  if (!is_literal (s, n) || !uri_is_ipv6 (*to)) {
     error_set (h, EINVAL, "%s is not an IPv6 address in brackets", s);
     return -1;
   }
@@ -697,12 +377,12 @@ replace_port (struct nbd_handle *h, const char *uri)
   const char *digits, *end;
 
   if (find_port (uri, &digits, &end)) {
-    add_bytes (&t, uri, digits - uri);
-    add (&t, "1");
+    text_add_bytes (&t, uri, digits - uri);
+    text_add (&t, "1");
     uri = end;
   }
-  add (&t, uri);
-  return finish_text (h, &t);
+  text_add (&t, uri);
+  return text_finish (h, &t);
 }
 
 static bool
@@ -732,7 +412,7 @@ is_complete (const xmlURI *x, const char *uri)
 
 /* 0, the default, if there is none. */
 static int
-parse_authority_port (struct nbd_handle *h, struct parsed *p, const char *uri)
+parse_authority_port (struct nbd_handle *h, struct uri *p, const char *uri)
 {
   bool vsock = p->scheme->transport == LIBNBD_ALLOW_TRANSPORT_VSOCK;
   const char *digits, *end;
@@ -753,7 +433,7 @@ parse_authority_port (struct nbd_handle *h, struct parsed *p, const char *uri)
 
 /* The parts of URI; SHOWN is what X was made from. */
 static int
-parse_parts (struct nbd_handle *h, struct parsed *p, const char *uri,
+parse_parts (struct nbd_handle *h, struct uri *p, const char *uri,
              const xmlURI *x, const char *shown)
 {
   const char *path = x->path ? x->path : "";
@@ -784,36 +464,9 @@ parse_parts (struct nbd_handle *h, struct parsed *p, const char *uri,
   return 0;
 }
 
-static int
-parse_uri (struct nbd_handle *h, struct parsed *p, const char *uri)
-{
-  char *shown = replace_port (h, uri);
-  xmlURIPtr x = NULL;
-  int r = -1;
-
-  *p = (struct parsed) { .verify_peer = -1 };
-  if (shown == NULL)
-    return -1;
-  x = xmlParseURIRaw (shown, 1);
-  if (x && x->fragment && strpbrk (x->fragment, "[]")) {
-    xmlFreeURI (x);             /* which libxml2 takes for valid */
-    x = NULL;
-  }
-  if (x) {
-    r = parse_parts (h, p, uri, x, shown);
-    xmlFreeURI (x);
-  }
-  else if (strstr (uri, "://"))
-    error_set (h, EINVAL, "unable to parse URI: %s", uri);
-  else
-    find_scheme (h, NULL, uri);
-  free (shown);
-  return r;
-}
-
 /* What asks for TLS is never connected without (CVE-2019-14842). */
 static int
-check_supported (struct nbd_handle *h, const struct parsed *p)
+check_supported (struct nbd_handle *h, const struct uri *p)
 {
   if (p->scheme->tls && !api_supports_tls (h)) {
     error_set (h, ENOTSUP, "the library was built without TLS: %s",
@@ -825,7 +478,7 @@ check_supported (struct nbd_handle *h, const struct parsed *p)
 
 /* The host of a vsock URI: 2, the host of this guest, if there is none. */
 static int
-parse_cid (struct nbd_handle *h, struct parsed *p)
+parse_cid (struct nbd_handle *h, struct uri *p)
 {
   char *end;
   unsigned long cid;
@@ -861,7 +514,7 @@ is_ssh_user (const char *s)
 
 /* What each transport needs. */
 static int
-check_parts (struct nbd_handle *h, struct parsed *p)
+check_parts (struct nbd_handle *h, struct uri *p)
 {
   switch (p->scheme->transport) {
   case LIBNBD_ALLOW_TRANSPORT_VSOCK:
@@ -906,171 +559,33 @@ check_parts (struct nbd_handle *h, struct parsed *p)
   return 0;
 }
 
-static int
-copy_string (char **to, const char *s)
-{
-  *to = s ? strdup (s) : NULL;
-  return s && *to == NULL ? -1 : 0;
-}
-
-/* Remember the settings that the URI replaces. */
-static int
-save_settings (struct nbd_handle *h)
-{
-  struct uri_settings *old = calloc (1, sizeof *old);
-
-  uri_settings_keep (h);
-  h->replaced = old;
-  if (old == NULL || copy_string (&old->export_name, h->export_name) == -1 ||
-      copy_string (&old->tls.certificates, h->tls.certificates) == -1 ||
-      copy_string (&old->tls.psk_file, h->tls.psk_file) == -1 ||
-      copy_string (&old->tls.username, h->tls.username) == -1 ||
-      copy_string (&old->tls.hostname, h->tls.hostname) == -1 ||
-      copy_string (&old->tls.priority, h->tls.priority) == -1) {
-    error_set (h, ENOMEM, "strdup");
-    uri_settings_keep (h);
-    return -1;
-  }
-  old->tls.mode = h->tls.mode;
-  old->tls.verify_peer = h->tls.verify_peer;
-  return 0;
-}
-
-/* Move the settings of the URI into the handle. */
-static int
-apply_settings (struct nbd_handle *h, struct parsed *p)
-{
-  bool ssh = p->scheme->transport == LIBNBD_ALLOW_TRANSPORT_SSH;
-
-  if (save_settings (h) == -1 || api_set_export_name (h, p->export_name) == -1)
-    return -1;
-  if (p->scheme->tls)
-    h->tls.mode = LIBNBD_TLS_REQUIRE;
-  if (p->user && !ssh)
-    take (&h->tls.username, &p->user);
-  if (p->username)
-    take (&h->tls.username, &p->username);
-  if (p->hostname)
-    take (&h->tls.hostname, &p->hostname);
-  if (p->certificates)
-    take (&h->tls.certificates, &p->certificates);
-  if (p->psk_file)
-    take (&h->tls.psk_file, &p->psk_file);
-  if (p->priority)
-    take (&h->tls.priority, &p->priority);
-  if (p->verify_peer != -1)
-    h->tls.verify_peer = p->verify_peer;
-  return 0;
-}
-
-/* S as one word of a POSIX shell. */
-static void
-shell_quote (struct text *t, const char *s)
-{
-  add (t, "'");
-  for (; *s; s++)
-    if (*s == '\'')
-      add (t, "'\\''");
-    else
-      add_bytes (t, s, 1);
-  add (t, "'");
-}
-
-/* ssh runs its last argument through the shell of the remote side, so it is
- * one command line, quoted here.
- */
-static char *
-remote_command (struct nbd_handle *h, const struct parsed *p)
-{
-  struct text t = { 0 };
-
-  if (p->socket) {
-    add (&t, "nc -U ");
-    if (p->socket[0] == '-')
-      add (&t, "./");           /* no option of nc */
-    shell_quote (&t, p->socket);
-  }
-  else {
-    add (&t, "nc localhost ");
-    add_number (&t, p->nbd_port ? p->nbd_port : 10809);
-  }
-  return finish_text (h, &t);
-}
-
-static int
-connect_ssh (struct nbd_handle *h, const struct parsed *p)
-{
-  char port[16], *command = remote_command (h, p);
-  char *argv[12];
-  size_t n = 0;
-  int r;
-
-  if (command == NULL)
-    return -1;
-  snprintf (port, sizeof port, "%u", p->port ? p->port : 22);
-  argv[n++] = (char *) "ssh";
-  argv[n++] = (char *) "-p";
-  argv[n++] = port;
-  if (p->compress)
-    argv[n++] = (char *) "-C";
-  if (p->user) {
-    argv[n++] = (char *) "-l";
-    argv[n++] = p->user;
-  }
-  argv[n++] = (char *) "--";
-  argv[n++] = p->host;
-  argv[n++] = command;
-  argv[n] = NULL;
-  r = api_aio_connect_command (h, argv);
-  /* Its other side waits for a server that has not been told goodbye. */
-  h->pid_lingers = true;
-  free (command);
-  return r;
-}
-
-static int
-connect_parsed (struct nbd_handle *h, const struct parsed *p)
-{
-  char port[16];
-
-  snprintf (port, sizeof port, "%u", p->port);
-  switch (p->scheme->transport) {
-  case LIBNBD_ALLOW_TRANSPORT_TCP:
-    return api_aio_connect_tcp (h, p->host ? p->host : "localhost",
-                                p->port ? port : DEFAULT_PORT);
-  case LIBNBD_ALLOW_TRANSPORT_UNIX:
-    return connect_unix_name (h, p->socket, p->socket_length);
-  case LIBNBD_ALLOW_TRANSPORT_VSOCK:
-    return api_aio_connect_vsock (h, p->cid, p->port ? p->port : 10809);
-  default:
-    return connect_ssh (h, p);
-  }
-}
-
 int
-api_aio_connect_uri (struct nbd_handle *h, const char *uri)
+uri_parse (struct nbd_handle *h, struct uri *p, const char *uri)
 {
-  struct parsed p;
+  char *shown = replace_port (h, uri);
+  xmlURIPtr x = NULL;
   int r = -1;
 
-  if (parse_uri (h, &p, uri) == 0 && check_supported (h, &p) == 0 &&
-      check_parts (h, &p) == 0 && apply_settings (h, &p) == 0)
-    r = connect_parsed (h, &p);
-  if (r == -1 && h->state == STATE_START)
-    uri_settings_restore (h);
-  free_parsed (&p);
+  *p = (struct uri) { .verify_peer = -1 };
+  if (shown == NULL)
+    return -1;
+  x = xmlParseURIRaw (shown, 1);
+  if (x && x->fragment && strpbrk (x->fragment, "[]")) {
+    xmlFreeURI (x);             /* which libxml2 takes for valid */
+    x = NULL;
+  }
+  if (x) {
+    if (parse_parts (h, p, uri, x, shown) == 0 &&
+        check_supported (h, p) == 0)
+      r = check_parts (h, p);
+    xmlFreeURI (x);
+  }
+  else if (strstr (uri, "://"))
+    error_set (h, EINVAL, "unable to parse URI: %s", uri);
+  else
+    find_scheme (h, NULL, uri);
+  free (shown);
   return r;
-}
-
-#else /* !HAVE_LIBXML2 */
-
-int
-api_aio_connect_uri (struct nbd_handle *h, const char *uri)
-{
-  (void) uri;
-  error_set (h, ENOTSUP, "the library was built without libxml2 and has no "
-             "URIs");
-  return -1;
 }
 
 #endif /* HAVE_LIBXML2 */
