@@ -64,15 +64,17 @@ trace_enter (struct output *o, const struct function *f)
   out (o, "    trace_enter (h, &trace);\n  }\n");
 }
 
-/* A read buffer never shows old memory, even when the call is refused. */
+/* A call is refused.  Even then a read buffer shows no old memory. */
 static void
-zero_buffer (struct output *o, const struct function *f)
+refuse (struct output *o, const struct function *f)
 {
   for (size_t i = 0; i < function_nr_args (f); i++)
-    if (f->args[i].kind == ARG_BUFFER_OUT)
-      out (o, "  if (h->pread_initialize && %s != NULL)\n"
-           "    memset (%s, 0, %s);\n",
-           f->args[i].name, f->args[i].name, f->args[i].length);
+    if (f->args[i].kind == ARG_BUFFER_OUT) {
+      out (o, " {\n    call_zero (h, %s, %s);\n    goto out;\n  }\n",
+           f->args[i].name, f->args[i].length);
+      return;
+    }
+  out (o, "\n    goto out;\n");
 }
 
 static void
@@ -122,8 +124,10 @@ checks (struct output *o, const struct function *f)
              a->set->relaxable ? "command_" : "", a->name, a->name, a->valid);
   }
 #undef CHECK
-  if (any)
-    out (o, "  if (%s)\n    goto out;\n", list.text);
+  if (any) {
+    out (o, "  if (%s)", list.text);
+    refuse (o, f);
+  }
   output_free (&list);
   return any;
 }
@@ -190,7 +194,6 @@ wrapper (struct output *o, const struct function *f)
   }
   out (o, "  call_enter (h, \"nbd_%s\");\n", f->name);
   trace_enter (o, f);
-  zero_buffer (o, f);
   any = checks (o, f);
   body (o, f);
   out (o, "%s  if (unlikely (h->debug))\n    trace_leave_%s (h%s%s);\n",
@@ -232,7 +235,6 @@ emit_wrappers (struct output *o, const struct api *api)
        " * LGPL-2.1-or-later\n"
        " */\n\n"
        "#include \"config.h\"\n\n"
-       "#include <string.h>\n\n"
        "#include \"internal.h\"\n"
        "#include \"call.h\"\n");
   for (size_t i = 0; i < api->nr_sets; i++)

@@ -57,6 +57,14 @@ call_null_closure (struct nbd_handle *h, const char *name, bool present)
   return unlikely (!present) && call_null_error (h, name);
 }
 
+/* The buffer of a read that is refused. */
+static inline void
+call_zero (struct nbd_handle *h, void *p, size_t n)
+{
+  if (h->pread_initialize && p != NULL)
+    memset (p, 0, n);
+}
+
 /* A callback without a function is one that does nothing, as long as there is
  * something to free.
  */

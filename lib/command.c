@@ -178,9 +178,12 @@ command_issue (struct nbd_handle *h, struct command *cmd,
   c->nr_in_flight++;
 
   /* At once: somebody may be polling already, without looking for room to send.
-   * A failure is found by whoever receives, after what the server still said.
+   * Where there was no room it can wait for a reply to one of those that have
+   * left, after which all goes together.  A failure is found by whoever receives,
+   * after what the server still said.
    */
-  transport_send (h);
+  if (!h->full || c->nr_in_flight <= h->queue.count)
+    transport_send (h);
   return cookie;
 }
 
@@ -189,6 +192,15 @@ command_error (struct command *cmd, int errnum)
 {
   if (cmd->error == 0)
     cmd->error = errnum;
+}
+
+void
+command_fill (struct command *cmd, uint64_t n)
+{
+  if (cmd->initialize && cmd->filled < n) {
+    memset (cmd->data + cmd->filled, 0, n - cmd->filled);
+    cmd->filled = n;
+  }
 }
 
 /* Forget a command that is done. */
@@ -206,6 +218,11 @@ complete (struct nbd_handle *h, struct command *cmd)
 
   list_remove (&h->commands.in_flight, cmd);
   h->commands.nr_in_flight--;
+  /* When the handle is closed nobody is told of a command without a callback, and
+   * its buffer may be gone already.
+   */
+  if (!h->closing || cmd->completion.callback)
+    command_fill (cmd, cmd->count);
   if (cmd->completion.callback) {
     r = cmd->completion.callback (cmd->completion.user_data, &error);
     if (r == -1 && error)

@@ -310,6 +310,14 @@ addresses_progress (struct nbd_handle *h)
   look_at (h, &a->attempts[a->next - 1]);
 }
 
+/* Of a number that is no port some resolvers take what fits into 16 bits. */
+static bool
+is_beyond_ports (const char *port)
+{
+  return *port && port[strspn (port, "0123456789")] == '\0' &&
+    strtoul (port, NULL, 10) > UINT16_MAX;
+}
+
 int
 api_aio_connect_tcp (struct nbd_handle *h, const char *hostname,
                      const char *port)
@@ -321,6 +329,11 @@ api_aio_connect_tcp (struct nbd_handle *h, const char *hostname,
   char number[NI_MAXSERV];
   int err;
 
+  if (is_beyond_ports (port)) {
+    error_set (h, EINVAL, "port %s is above 65535", port);
+    free (a);
+    return -1;
+  }
   if (a) {
     a->epoll_fd = a->timer_fd = -1;
     a->hostname = strdup (hostname);

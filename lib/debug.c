@@ -21,6 +21,10 @@ debug_print (struct nbd_handle *h, const char *fmt, ...)
   if (vasprintf (&msg, fmt, args) == -1)
     msg = NULL;
   va_end (args);
+  /* The words of a server are in some; they are not to reach a terminal. */
+  for (char *p = msg; p && *p; p++)
+    if ((unsigned char) *p < 32 || *p == 127)
+      *p = '?';
 
   if (msg && h->debug_callback.callback)
     h->debug_callback.callback (h->debug_callback.user_data,

@@ -18,6 +18,9 @@
 
 #define VARIABLE 0
 
+/* Bytes from which a copy costs more than another call. */
+#define LARGE_READ 16384
+
 #define ROW(state, ph, n, fn, words)                                    \
   [STATE_##state] = { .name = #state, .phase = PHASE_##ph, .need = n,    \
                       .take = fn, .text = #state ": " words }
@@ -155,10 +158,27 @@ engine_close (struct nbd_handle *h)
     end (h, STATE_CLOSED);
 }
 
+/* How much to receive ahead.  Where a large read is likely to be answered next
+ * it is no more than the header, so that its data can go straight to their
+ * place.
+ */
+static size_t
+ahead (const struct nbd_handle *h)
+{
+  const struct command *next = h->commands.in_flight.first;
+
+  if (next && next == h->reply.command)
+    next = next->next;
+  if (next == NULL || next->type != NBD_CMD_READ || next->count < LARGE_READ)
+    return READ_AHEAD;
+  return h->extended_headers ? 40 : h->structured_replies ? 28 : 16;
+}
+
 int
 engine_room (struct nbd_handle *h, struct iovec iov[2])
 {
   struct input *in = &h->input;
+  size_t room = ahead (h);
   int n = 0;
 
   if (state_rows[h->state].take == NULL)
@@ -172,7 +192,10 @@ engine_room (struct nbd_handle *h, struct iovec iov[2])
     in->tail -= in->head;
     in->head = 0;
   }
-  iov[n++] = (struct iovec) { in->buffer + in->tail, READ_AHEAD - in->tail };
+  if (!in->where)
+    room = MAX (room, in->need - (in->tail - in->head));
+  room = MIN (room, READ_AHEAD - in->tail);
+  iov[n++] = (struct iovec) { in->buffer + in->tail, room };
   return n;
 }
 

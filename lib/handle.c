@@ -108,6 +108,7 @@ nbd_close (struct nbd_handle *h)
   for (size_t i = 0; i < h->nr_close_callbacks; i++)
     FREE_CALLBACK (h->close_callbacks[i]);
 
+  h->closing = true;
   engine_close (h);
   transport_close (h);
   subprocess_end (h);

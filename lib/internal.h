@@ -32,6 +32,7 @@
 #define likely(x) __builtin_expect (!!(x), 1)
 #define unlikely(x) __builtin_expect (!!(x), 0)
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define COUNT(a) (sizeof (a) / sizeof ((a)[0]))
 
 /* The public states; a function is permitted in a set of them. */
@@ -136,10 +137,12 @@ struct command {
   bool replied;                 /* no more of the reply will come */
   bool done;                    /* completed, and not yet retired */
   bool wide;                    /* block status: the 64 bit callback is set */
+  bool initialize;              /* read: what the server leaves out is zero */
   int error;
   uint32_t chunks;              /* of the reply, so far */
   uint64_t received;            /* bytes of content, so far */
   uint8_t *data;                /* read: the caller's buffer */
+  uint64_t filled;              /* bytes at its start that show no old memory */
   void *payload;                /* block status filter: owned */
   nbd_completion_callback completion;
   union {
@@ -282,6 +285,8 @@ struct nbd_handle {
   const struct transport *transport;
   void *transport_data;
   struct session *session;      /* of TLS; tls.h */
+  bool non_blocking;            /* a receive does not sleep, whatever it is told */
+  bool full;                    /* the socket did not take all, last time */
   size_t unsent;                /* bytes that the transport still has */
   bool unread;                  /* it has more than it returned */
   struct addresses *addresses;  /* of a name, being tried; connect-tcp.c */
@@ -299,6 +304,7 @@ struct nbd_handle {
   struct queue queue;
   struct statistics stats;
   bool disconnecting;           /* NBD_CMD_DISC was queued */
+  bool closing;                 /* by nbd_close */
   bool finished;                /* and the transport knows that it was sent */
 
   /* Negotiation. */
@@ -696,6 +702,11 @@ int64_t command_issue (struct nbd_handle *h, struct command *cmd,
                        const void *payload, size_t payload_length);
 
 struct command *command_find (struct nbd_handle *h, uint64_t cookie);
+
+/* Content is about to be placed from byte N of the buffer on: zero what was left
+ * out before it, unless nobody wants that.
+ */
+void command_fill (struct command *cmd, uint64_t n);
 
 /* The first error of a command is the one that counts. */
 void command_error (struct command *cmd, int errnum);

@@ -110,6 +110,8 @@ static void
 content (struct command *cmd, uint64_t offset, uint64_t n, unsigned status)
 {
   cmd->received += n;           /* chunks are counted, so this is bounded */
+  if (cmd->filled < offset - cmd->offset + n)
+    cmd->filled = offset - cmd->offset + n;
   call_chunk (cmd, cmd->data + (offset - cmd->offset), n, offset, status,
               cmd->error);
 }
@@ -157,8 +159,10 @@ reply_chunk_offset (struct nbd_handle *h, struct reader *r)
   h->reply.left -= 8;
   h->reply.offset = offset;
   p = place (h->reply.command, offset, h->reply.left);
-  if (p)
+  if (p) {
+    command_fill (h->reply.command, offset - h->reply.command->offset);
     expect (h, STATE_CHUNK_DATA, p, h->reply.left);
+  }
   else
     skip_invalid (h, "its data is not within the request");
 }
@@ -193,6 +197,7 @@ reply_chunk_hole (struct nbd_handle *h, struct reader *r)
     return;
   }
   /* The callbacks or an earlier chunk may have written there. */
+  command_fill (cmd, offset - cmd->offset);
   memset (p, 0, n);
   content (cmd, offset, n, LIBNBD_READ_HOLE);
   chunk_end (h);
@@ -225,13 +230,13 @@ reply_chunk_status (struct nbd_handle *h, struct reader *r)
   const struct meta_context *context = meta_find_id (h, read_u32 (r));
 
   h->reply.left = 0;
-  if (context == NULL) {
-    skip_invalid (h, "its meta context was not negotiated");
-    return;
-  }
-  extents_deliver (h, cmd, context->name, r);
+  if (context)
+    extents_deliver (h, cmd, context->name, r);
   extents_release (h);
-  chunk_end (h);
+  if (context)
+    chunk_end (h);
+  else
+    skip_invalid (h, "its meta context was not negotiated");
 }
 
 static void

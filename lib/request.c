@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "call.h"
 #include "internal.h"
 
 /* No more payload than this, whatever the server would take. */
@@ -224,7 +225,7 @@ build_filter (struct nbd_handle *h, const struct request *r, size_t *length)
 
 /* Check, issue; the cookie or -1. */
 static int64_t
-submit (struct nbd_handle *h, struct request *r)
+issue (struct nbd_handle *h, struct request *r)
 {
   const void *payload = r->payload;
   size_t payload_length = r->payload ? r->count : 0;
@@ -256,6 +257,7 @@ submit (struct nbd_handle *h, struct request *r)
   cmd->offset = r->offset;
   cmd->count = r->count;
   cmd->data = r->data;
+  cmd->initialize = r->data && h->pread_initialize;
   cmd->payload = owned;
   if (r->completion)
     TAKE_CALLBACK (cmd->completion, r->completion);
@@ -268,6 +270,19 @@ submit (struct nbd_handle *h, struct request *r)
     cmd->wide = true;
   }
   return command_issue (h, cmd, payload, payload_length);
+}
+
+/* A read buffer never shows old memory: what the server does not fill is zeroed
+ * when the command completes, and all of it when there is no command.
+ */
+static int64_t
+submit (struct nbd_handle *h, struct request *r)
+{
+  int64_t cookie = issue (h, r);
+
+  if (cookie == -1)
+    call_zero (h, r->data, r->count);
+  return cookie;
 }
 
 #define SUBMIT(...) submit (h, &(struct request) { __VA_ARGS__ })

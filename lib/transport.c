@@ -17,20 +17,34 @@
 /* Segments that leave in one call. */
 #define MAX_IOV 64
 
+/* Bytes that arrive in more than one part. */
+#define WORTH_WAITING 65536
+
 static ssize_t
 socket_receive (struct nbd_handle *h, struct iovec *iov, int n, bool wait)
 {
   struct msghdr msg = { .msg_iov = iov, .msg_iovlen = n };
+  int flags = wait ? 0 : MSG_DONTWAIT;
 
-  return recvmsg (h->fd, &msg, wait ? 0 : MSG_DONTWAIT);
+  /* The first of two is what a command still has to get.  To sleep once for all
+   * of it costs less than to be woken for each part.
+   */
+  if (wait && n > 1 && iov->iov_len >= WORTH_WAITING)
+    return recv (h->fd, iov->iov_base, iov->iov_len, MSG_WAITALL);
+
+  /* One run of bytes costs less without a message around it. */
+  return n == 1 ? recv (h->fd, iov->iov_base, iov->iov_len, flags) :
+    recvmsg (h->fd, &msg, flags);
 }
 
 static ssize_t
 socket_send (struct nbd_handle *h, struct iovec *iov, int n)
 {
   struct msghdr msg = { .msg_iov = iov, .msg_iovlen = n };
+  int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 
-  return sendmsg (h->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return n == 1 ? send (h->fd, iov->iov_base, iov->iov_len, flags) :
+    sendmsg (h->fd, &msg, flags);
 }
 
 static void
@@ -86,6 +100,7 @@ transport_receive (struct nbd_handle *h, enum receive how)
       if (how != RECEIVE_WAIT)
         break;
       /* Somebody who shares the socket made it non-blocking. */
+      h->non_blocking = true;
       wait_readable (h);
       continue;
     }
@@ -141,10 +156,11 @@ transport_send (struct nbd_handle *h)
     r = h->transport->send (h, iov, n);
     if (r == -1 && errno == EINTR)
       continue;
+    h->full = r != (ssize_t) length || h->unsent > 0;
     if (r == -1)
       return would_block (errno) ? 0 : -1;
     queue_sent (h, r);
-    if ((size_t) r < length || h->unsent > 0)
+    if (h->full)
       return 0;
   }
   finish_sending (h);
@@ -218,6 +234,26 @@ poll_until (struct pollfd *fds, nfds_t n, int timeout)
   return r;
 }
 
+/* With nothing to send there is one thing to wait for, so that sleeping in the
+ * receive itself saves a call of poll.
+ */
+static bool
+may_sleep_in_receive (const struct nbd_handle *h)
+{
+  return !state_rows[h->state].progress && !h->non_blocking &&
+    engine_direction (h) == LIBNBD_AIO_DIRECTION_READ;
+}
+
+static int
+sleep_in_receive (struct nbd_handle *h)
+{
+  int r = transport_receive (h, RECEIVE_WAIT);
+
+  if (r == 0 && (has_to_send (h) || state_rows[h->state].progress))
+    r = transport_move (h, RECEIVE_NOTHING);
+  return r;
+}
+
 int
 transport_poll (struct nbd_handle *h, int extra_fd, int timeout)
 {
@@ -232,6 +268,8 @@ transport_poll (struct nbd_handle *h, int extra_fd, int timeout)
                engine_row (h)->name);
     return -1;
   }
+  if (extra_fd == -1 && timeout < 0 && may_sleep_in_receive (h))
+    return sleep_in_receive (h) == -1 ? -1 : 1;
   r = poll_until (fds, extra_fd == -1 ? 1 : 2, timeout);
   if (r == -1) {
     error_set (h, errno, "poll");
@@ -251,23 +289,9 @@ transport_wait (struct nbd_handle *h,
                 bool (*done) (struct nbd_handle *h, const void *arg),
                 const void *arg)
 {
-  while (!done (h, arg)) {
-    int r;
-
-    /* With nothing to send there is one thing to wait for, so that sleeping in
-     * the receive itself saves a call of poll.
-     */
-    if (!state_rows[h->state].progress &&
-        engine_direction (h) == LIBNBD_AIO_DIRECTION_READ) {
-      r = transport_receive (h, RECEIVE_WAIT);
-      if (r == 0 && (has_to_send (h) || state_rows[h->state].progress))
-        r = transport_move (h, RECEIVE_NOTHING);
-    }
-    else
-      r = transport_poll (h, -1, -1);
-    if (r == -1)
+  while (!done (h, arg))
+    if (transport_poll (h, -1, -1) == -1)
       return -1;
-  }
   return 0;
 }
 

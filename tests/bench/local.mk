@@ -1,15 +1,24 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-# "make bench": our library against the system's.
+# "make bench": our library, the system's, and a client without a library.
 
-EXTRA_PROGRAMS += tests/bench/client
-tests_bench_client_SOURCES = tests/bench/client.c
+EXTRA_PROGRAMS += \
+	tests/bench/client \
+	tests/bench/floor \
+	tests/bench/server
+
+tests_bench_client_SOURCES = tests/bench/client.c tests/bench/measure.h
 tests_bench_client_CPPFLAGS = $(AM_CPPFLAGS)
 tests_bench_client_LDADD = lib/libnbd.la
 tests_bench_client_LDFLAGS = $(AM_LDFLAGS) -no-install
-EXTRA_DIST += tests/bench/local.mk tests/bench/bench.sh
-CLEANFILES += tests/bench/client bench.csv
+tests_bench_floor_SOURCES = tests/bench/floor.c tests/bench/measure.h
+tests_bench_floor_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
+tests_bench_server_SOURCES = tests/bench/server.c
+tests_bench_server_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
 
-bench: tests/bench/client
+EXTRA_DIST += tests/bench/local.mk tests/bench/bench.sh
+CLEANFILES += $(EXTRA_PROGRAMS) bench.csv
+
+bench: tests/bench/client tests/bench/floor tests/bench/server
 	$(AM_TESTS_ENVIRONMENT) $(SHELL) $(srcdir)/tests/bench/bench.sh $(BENCH)
 .PHONY: bench

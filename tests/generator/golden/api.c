@@ -4,8 +4,6 @@
 
 #include "config.h"
 
-#include <string.h>
-
 #include "internal.h"
 #include "call.h"
 
@@ -177,13 +175,13 @@ nbd_aio_fetch (struct nbd_handle *h, void *buf, size_t count, uint64_t offset,
     trace_flags (&trace, "flags", flags);
     trace_enter (h, &trace);
   }
-  if (h->pread_initialize && buf != NULL)
-    memset (buf, 0, count);
   if (call_bad_state (h, PHASE_CONNECTED) ||
       call_null (h, "buf", buf) ||
       call_null_closure (h, "piece", CALLBACK_PRESENT (piece_callback)) ||
-      call_bad_command_flags (h, "flags", flags, LIBNBD_ORDER_NOW))
+      call_bad_command_flags (h, "flags", flags, LIBNBD_ORDER_NOW)) {
+    call_zero (h, buf, count);
     goto out;
+  }
   ret = api_aio_fetch (h, buf, count, offset, &piece_callback, &completion_callback, flags);
  out:
   if (unlikely (h->debug))

@@ -19,6 +19,7 @@ bool call_bad_flags (struct nbd_handle *h, const char *name, uint32_t flags,
                      uint32_t valid);
 bool call_bad_command_flags (struct nbd_handle *h, const char *name,
                              uint32_t flags, uint32_t valid);
+void call_zero (struct nbd_handle *h, void *p, size_t n);
 
 #define CALLBACK_PRESENT(cb) ((cb).callback != NULL || (cb).free != NULL)
 
