@@ -2,14 +2,16 @@
 
 # The manual: a page for each function, from its row and its body in docs/api.
 
-man3_MANS = $(FUNCTION_PAGES) docs/libnbd.3
+man3_MANS = $(FUNCTION_PAGES) docs/libnbd.3 docs/libnbd-security.3
+man7_MANS = docs/libnbd-drop-in.7
 function_bodies = $(FUNCTION_PAGES:docs/%.3=docs/api/%.pod)
 
-EXTRA_DIST += $(man3_MANS) $(function_bodies) docs/bodies.stamp \
-	docs/libnbd.pod docs/local.mk \
-	docs/internals/contracts.md docs/internals/engine.md \
+EXTRA_DIST += $(man3_MANS) $(man7_MANS) $(function_bodies) docs/bodies.stamp \
+	docs/libnbd.pod docs/libnbd-security.pod docs/libnbd-drop-in.pod \
+	docs/local.mk docs/internals/buffers.md docs/internals/contracts.md \
+	docs/internals/engine.md docs/internals/generator.md \
 	docs/internals/testing.md
-MAINTAINERCLEANFILES += $(man3_MANS) docs/bodies.stamp
+MAINTAINERCLEANFILES += $(man3_MANS) $(man7_MANS) docs/bodies.stamp
 
 # A body for each row and for nothing else.
 noinst_DATA = docs/bodies.stamp
@@ -34,3 +36,8 @@ docs/%.3: docs/api/%.pod generator/generator.stamp
 
 docs/libnbd.3: docs/libnbd.pod
 	$(AM_V_GEN)$(MKDIR_P) docs && $(call man_page,libnbd,$<)
+docs/libnbd-security.3: docs/libnbd-security.pod
+	$(AM_V_GEN)$(MKDIR_P) docs && $(call man_page,libnbd-security,$<)
+docs/libnbd-drop-in.7: docs/libnbd-drop-in.pod
+	$(AM_V_GEN)$(MKDIR_P) docs && \
+	$(call man_page,libnbd-drop-in,--section=7 $<)
