@@ -64,8 +64,10 @@ const struct state_row state_rows[NR_STATES] = {
        "receiving a data chunk"),
   ROW (CHUNK_HOLE, CONNECTED, 12, reply_chunk_hole,
        "receiving a hole chunk"),
+  ROW (CHUNK_CONTEXT, CONNECTED, VARIABLE, reply_chunk_context,
+       "receiving the context of a block status chunk"),
   ROW (CHUNK_STATUS, CONNECTED, VARIABLE, reply_chunk_status,
-       "receiving a block status chunk"),
+       "receiving the extents of a block status chunk"),
   ROW (CHUNK_ERROR, CONNECTED, VARIABLE, reply_chunk_error,
        "receiving an error chunk"),
   ROW (CHUNK_SKIP, CONNECTED, VARIABLE, reply_chunk_skip,
@@ -121,10 +123,6 @@ expect (struct nbd_handle *h, enum state next, void *where, size_t n)
 static void
 end (struct nbd_handle *h, enum state last)
 {
-  /* A goodbye may be queued: it leaves if it can. */
-  if (handle_phase (h) & (PHASE_CONNECTING | PHASE_NEGOTIATING) &&
-      h->transport)
-    transport_send (h);
   h->input.need = h->input.got = h->input.head = h->input.tail = 0;
   h->input.where = NULL;
   change_state (h, last);
@@ -144,6 +142,10 @@ fail (struct nbd_handle *h, int errnum, const char *fmt, ...)
 
   if (h->state == STATE_DEAD || h->state == STATE_CLOSED)
     return;
+  /* A goodbye may be queued: it leaves if it can. */
+  if (handle_phase (h) & (PHASE_CONNECTING | PHASE_NEGOTIATING) &&
+      h->transport)
+    transport_send (h);
   end (h, STATE_DEAD);
   /* Last, because completion callbacks may use other handles. */
   va_start (args, fmt);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Block status: the extents of a chunk are checked, converted to the width that
- * the callback takes, and passed on.
+/* Block status: the extents of a chunk are checked and converted to the width
+ * that the callback takes as they arrive, piece by piece, while they are still in
+ * the cache of the processor; the whole list is then passed on.
  */
 
 #include "config.h"
@@ -12,7 +13,7 @@
 
 #include "internal.h"
 
-/* Memory that is kept for the next chunk. */
+/* Memory that is kept for the next list. */
 #define KEPT_SIZE 65536
 
 /* A length that 32 bits cannot hold is cut to this: the largest that is aligned
@@ -20,32 +21,44 @@
  */
 #define SHORTENED (UINT32_MAX & ~(uint32_t) (64 * 1024 * 1024 - 1))
 
-/* The payload, and behind it room for its extents in the other width: at most
- * twice as long.
- */
-uint8_t *
-extents_buffer (struct nbd_handle *h, size_t n)
+bool
+extents_begin (struct nbd_handle *h, const struct command *cmd,
+               const char *context, size_t n)
 {
-  size_t size = n + 8 + 2 * n;
+  struct extents *x = &h->extents;
+  size_t size = n * (cmd->wide ? sizeof (nbd_extent) : 8);
 
-  if (h->extents_size < size) {
-    free (h->extents);
-    h->extents = malloc (size < KEPT_SIZE ? KEPT_SIZE : size);
-    h->extents_size = h->extents ? size < KEPT_SIZE ? KEPT_SIZE : size : 0;
-    if (h->extents == NULL)
+  if (x->size < size) {
+    free (x->items);
+    x->size = MAX (size, KEPT_SIZE);
+    x->items = malloc (x->size);
+    if (x->items == NULL) {
+      x->size = 0;
       fail (h, errno, "malloc");
+      return false;
+    }
   }
-  return h->extents;
+  x->context = context;
+  x->total = n;
+  x->count = 0;
+  x->left = cmd->offset <= h->export.size ? h->export.size - cmd->offset : 0;
+  x->error = 0;
+  x->ended = false;
+  return true;
 }
 
 void
-extents_release (struct nbd_handle *h)
+extents_end (struct nbd_handle *h)
 {
-  if (h->extents_size > KEPT_SIZE) {
-    free (h->extents);
-    h->extents = NULL;
-    h->extents_size = 0;
-  }
+  if (h->extents.size > KEPT_SIZE)
+    extents_free (h);
+}
+
+void
+extents_free (struct nbd_handle *h)
+{
+  free (h->extents.items);
+  h->extents = (struct extents) { 0 };
 }
 
 static nbd_extent
@@ -68,109 +81,107 @@ read_extent (const uint8_t *p, bool extended)
   return e;
 }
 
-/* Convert up to N extents.  Returns how many are good; *ERROR says what is wrong
- * with the one after them, if that must be told.
- */
-static size_t
-convert (struct nbd_handle *h, const struct command *cmd, const uint8_t *p,
-         size_t n, void *to, int *error)
+/* Take the next extent, unless the list ends before it. */
+static bool
+add (struct extents *x, const struct command *cmd, nbd_extent e)
 {
-  size_t each = h->extended_headers ? 16 : 8;
-  uint64_t left = cmd->offset <= h->export.size ?
-    h->export.size - cmd->offset : 0;
-  size_t i;
+  uint32_t *pair = (uint32_t *) x->items + 2 * x->count;
 
-  for (i = 0; i < n; i++) {
-    nbd_extent e = read_extent (p + i * each, h->extended_headers);
-    bool shortened = false;
-
-    if (e.length == 0) {
-      if (i == 0)
-        *error = EPROTO;
-      break;
-    }
-    if (e.length > left || e.length > INT64_MAX) {
-      *error = EPROTO;
-      break;
-    }
-    left -= e.length;
-    if (cmd->wide)
-      ((nbd_extent *) to)[i] = e;
-    else {
-      uint32_t *pair = (uint32_t *) to + 2 * i;
-
-      if (e.flags > UINT32_MAX) {
-        if (i == 0)
-          *error = EOVERFLOW;
-        break;
-      }
-      shortened = e.length > UINT32_MAX;
-      pair[0] = shortened ? SHORTENED : e.length;
-      pair[1] = e.flags;
-    }
-    if (shortened) {
-      i++;
-      break;
-    }
+  if (e.length == 0) {
+    if (x->count == 0)
+      x->error = EPROTO;
+    return false;
   }
-  return i;
+  if (e.length > x->left || e.length > INT64_MAX) {
+    x->error = EPROTO;
+    return false;
+  }
+  x->left -= e.length;
+  if (cmd->wide)
+    ((nbd_extent *) x->items)[x->count++] = e;
+  else if (e.flags > UINT32_MAX) {
+    if (x->count == 0)
+      x->error = EOVERFLOW;
+    return false;
+  }
+  else {
+    pair[0] = e.length <= UINT32_MAX ? e.length : SHORTENED;
+    pair[1] = e.flags;
+    x->count++;
+    return e.length <= UINT32_MAX;
+  }
+  return true;
 }
 
-/* Where the converted extents go: over the payload if they are as wide, else
- * behind it.
+/* The usual case, all at once: both sides have 32 bits, and nothing is wrong.
+ * False if that is not so; then nothing was done.
  */
-static void *
-target (struct nbd_handle *h, const struct command *cmd, struct reader *r)
+static bool
+add_narrow (struct extents *x, const uint8_t *p, size_t n)
 {
-  const uint8_t *end = r->p + r->n;
+  uint32_t *to = (uint32_t *) x->items + 2 * x->count;
+  uint64_t sum = 0;
+  bool empty = false;
 
-  if (cmd->wide == h->extended_headers)
-    return (void *) r->p;
-  return h->extents + ((end - h->extents + 7) & ~(size_t) 7);
+  for (size_t i = 0; i < n; i++) {
+    uint64_t pair;
+
+    memcpy (&pair, p + 8 * i, 8);
+    pair = be64toh (pair);
+    to[2 * i] = pair >> 32;
+    to[2 * i + 1] = pair;
+    sum += pair >> 32;
+    empty |= pair >> 32 == 0;
+  }
+  if (empty || sum > x->left)
+    return false;
+  x->left -= sum;
+  x->count += n;
+  return true;
 }
 
 void
-extents_deliver (struct nbd_handle *h, struct command *cmd,
-                 const char *context, struct reader *r)
+extents_add (struct nbd_handle *h, const struct command *cmd,
+             const struct reader *r)
 {
-  size_t n, good;
-  int error = 0, r_cb = 0;
-  void *to;
+  struct extents *x = &h->extents;
+  size_t each = h->extended_headers ? 16 : 8, n = r->n / each;
 
-  if (h->extended_headers) {
-    uint32_t count = read_u32 (r);
+  if (x->ended || (!cmd->wide && !h->extended_headers &&
+                   add_narrow (x, r->p, n)))
+    return;
+  for (size_t i = 0; i < n && !x->ended; i++)
+    x->ended = !add (x, cmd, read_extent (r->p + i * each,
+                                          h->extended_headers));
+}
 
-    n = r->n / 16;
-    if (count != n) {
-      debug (h, "block status: %zu extents, but the count is %u", n, count);
-      command_error (cmd, EPROTO);
-      return;
-    }
-  }
-  else
-    n = r->n / 8;
-  to = target (h, cmd, r);
-  good = convert (h, cmd, r->p, n, to, &error);
-  if (error)
-    debug (h, "block status: %s: extent %zu of %zu is invalid", context,
-           good + 1, n);
-  if (error == EPROTO)
+void
+extents_deliver (struct nbd_handle *h, struct command *cmd)
+{
+  struct extents *x = &h->extents;
+  int cb_error, r = 0;
+
+  if (x->error)
+    debug (h, "block status: %s: extent %zu of %zu is invalid", x->context,
+           x->count + 1, x->total);
+  if (x->error == EPROTO)
     command_error (cmd, EPROTO);
   /* A status that is too wide is told to the callback, all else only when there
    * is something to tell.
    */
-  if (good > 0 || error == EOVERFLOW) {
-    int cb_error = cmd->error ? cmd->error : error;
-
-    if (cmd->wide && cmd->cb.extent64.callback)
-      r_cb = cmd->cb.extent64.callback (cmd->cb.extent64.user_data, context,
-                                        cmd->offset, to, good, &cb_error);
-    else if (!cmd->wide && cmd->cb.extent.callback)
-      r_cb = cmd->cb.extent.callback (cmd->cb.extent.user_data, context,
-                                      cmd->offset, to, good * 2, &cb_error);
-    if (r_cb == -1)
-      command_error (cmd, cb_error ? cb_error : EPROTO);
-    if (error == EOVERFLOW)
-      command_error (cmd, EOVERFLOW);
-  }
+  if (x->count == 0 && x->error != EOVERFLOW)
+    return;
+  cb_error = cmd->error ? cmd->error : x->error;
+  if (cmd->wide && cmd->cb.extent64.callback)
+    r = cmd->cb.extent64.callback (cmd->cb.extent64.user_data, x->context,
+                                   cmd->offset, x->items, x->count,
+                                   &cb_error);
+  else if (!cmd->wide && cmd->cb.extent.callback)
+    r = cmd->cb.extent.callback (cmd->cb.extent.user_data, x->context,
+                                 cmd->offset, x->items, x->count * 2,
+                                 &cb_error);
+  if (r == -1)
+    command_error (cmd, cb_error ? cb_error : EPROTO);
+  if (x->error == EOVERFLOW)
+    command_error (cmd, EOVERFLOW);
 }

@@ -38,7 +38,7 @@ handle_free (struct nbd_handle *h)
   tls_settings_free (&h->tls);
   free (h->socket_activation_name);
   FREE_CALLBACK (h->debug_callback);
-  free (h->extents);
+  extents_free (h);
   free (h->close_callbacks);
   free (h->export_name);
   free (h->name);
@@ -194,7 +194,7 @@ api_get_handle_size (struct nbd_handle *h)
     h->queue.size * sizeof *h->queue.ring +
     h->commands.size * sizeof *h->commands.table +
     h->commands.allocated * sizeof (struct command) +
-    h->extents_size + h->nr_close_callbacks * sizeof *h->close_callbacks;
+    h->extents.size + h->nr_close_callbacks * sizeof *h->close_callbacks;
 }
 
 static unsigned

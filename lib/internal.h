@@ -65,6 +65,7 @@ enum state {
   STATE_CHUNK_OFFSET,
   STATE_CHUNK_DATA,
   STATE_CHUNK_HOLE,
+  STATE_CHUNK_CONTEXT,
   STATE_CHUNK_STATUS,
   STATE_CHUNK_ERROR,
   STATE_CHUNK_SKIP,
@@ -220,6 +221,17 @@ struct reply_progress {
   uint64_t left;                /* bytes of payload still to be taken */
 };
 
+/* The extents of one chunk, for the callback; extents.c. */
+struct extents {
+  void *items;                  /* as wide as the callback takes them */
+  size_t size;                  /* bytes of memory; some is kept for reuse */
+  const char *context;
+  size_t total, count;          /* of the chunk; of those that are good */
+  uint64_t left;                /* bytes of the export behind the last one */
+  int error;                    /* what is wrong with the next one */
+  bool ended;                   /* the rest is not looked at */
+};
+
 /* Settings of TLS; the URI may set them. */
 struct tls_settings {
   int mode;                     /* LIBNBD_TLS_* */
@@ -320,8 +332,7 @@ struct nbd_handle {
   /* Transmission. */
   struct commands commands;
   struct reply_progress reply;
-  uint8_t *extents;             /* payload of block status, kept for reuse */
-  size_t extents_size;
+  struct extents extents;
 };
 
 /* error.c: the last error of each thread. */
@@ -670,6 +681,7 @@ void reply_read_data (struct nbd_handle *h, struct reader *r);
 void reply_chunk_offset (struct nbd_handle *h, struct reader *r);
 void reply_chunk_data (struct nbd_handle *h, struct reader *r);
 void reply_chunk_hole (struct nbd_handle *h, struct reader *r);
+void reply_chunk_context (struct nbd_handle *h, struct reader *r);
 void reply_chunk_status (struct nbd_handle *h, struct reader *r);
 void reply_chunk_error (struct nbd_handle *h, struct reader *r);
 void reply_chunk_skip (struct nbd_handle *h, struct reader *r);
@@ -679,17 +691,20 @@ void reply_expect (struct nbd_handle *h);
 
 /* extents.c: the payload of block status. */
 
-/* Memory for a payload of N bytes; NULL after fail (). */
-uint8_t *extents_buffer (struct nbd_handle *h, size_t n);
+/* A chunk of N extents begins.  False after fail (). */
+bool extents_begin (struct nbd_handle *h, const struct command *cmd,
+                    const char *context, size_t n);
 
-/* The payload is done with. */
-void extents_release (struct nbd_handle *h);
+/* Take whole extents, as they are on the wire. */
+void extents_add (struct nbd_handle *h, const struct command *cmd,
+                  const struct reader *r);
 
-/* Pass the extents of a status chunk, from behind the context id, to the
- * callback of CMD.
- */
-void extents_deliver (struct nbd_handle *h, struct command *cmd,
-                      const char *context, struct reader *r);
+/* Pass those that are good to the callback of CMD. */
+void extents_deliver (struct nbd_handle *h, struct command *cmd);
+
+/* The chunk is done with. */
+void extents_end (struct nbd_handle *h);
+void extents_free (struct nbd_handle *h);
 
 /* command.c: requests in flight. */
 

@@ -288,6 +288,7 @@ api_aio_opt_abort (struct nbd_handle *h)
     error_set (h, errno, "malloc");
     return -1;
   }
+  transport_send (h);           /* as much as leaves at once */
   engine_close (h);
   return 0;
 }

@@ -17,6 +17,9 @@
 /* Chunks of one reply beyond what its content can need. */
 #define SPARE_CHUNKS 64
 
+/* Bytes of extents that are converted together: a multiple of either size. */
+#define EXTENTS_PIECE 4096
+
 void
 reply_expect (struct nbd_handle *h)
 {
@@ -209,34 +212,52 @@ begin_status (struct nbd_handle *h)
   bool extended = h->reply.type == NBD_REPLY_TYPE_BLOCK_STATUS_EXT;
   uint64_t head = extended ? 8 : 4, each = extended ? 16 : 8;
   uint64_t length = h->reply.left;
-  uint8_t *p;
 
   if (extended != h->extended_headers)
     skip_invalid (h, "it is of the other kind of header");
   else if (length <= head || (length - head) % each != 0 ||
            (length - head) / each > NBD_MAX_EXTENTS)
     skip_invalid (h, "its length makes no sense");
-  else {
-    p = extents_buffer (h, length);
-    if (p)
-      expect (h, STATE_CHUNK_STATUS, p, length);
-  }
+  else
+    expect (h, STATE_CHUNK_CONTEXT, NULL, head);
+}
+
+/* The next extents, in pieces that stay in the cache. */
+static void
+expect_extents (struct nbd_handle *h)
+{
+  expect (h, STATE_CHUNK_STATUS, NULL, MIN (h->reply.left, EXTENTS_PIECE));
+}
+
+void
+reply_chunk_context (struct nbd_handle *h, struct reader *r)
+{
+  const struct meta_context *context;
+  size_t n;
+
+  h->reply.left -= r->n;
+  n = h->reply.left / (h->extended_headers ? 16 : 8);
+  context = meta_find_id (h, read_u32 (r));
+  if (context == NULL)
+    skip_invalid (h, "its meta context was not negotiated");
+  else if (h->extended_headers && read_u32 (r) != n)
+    skip_invalid (h, "its count of extents is not their number");
+  else if (extents_begin (h, h->reply.command, context->name, n))
+    expect_extents (h);
 }
 
 void
 reply_chunk_status (struct nbd_handle *h, struct reader *r)
 {
-  struct command *cmd = h->reply.command;
-  const struct meta_context *context = meta_find_id (h, read_u32 (r));
-
-  h->reply.left = 0;
-  if (context)
-    extents_deliver (h, cmd, context->name, r);
-  extents_release (h);
-  if (context)
-    chunk_end (h);
-  else
-    skip_invalid (h, "its meta context was not negotiated");
+  h->reply.left -= r->n;
+  extents_add (h, h->reply.command, r);
+  if (h->reply.left > 0) {
+    expect_extents (h);
+    return;
+  }
+  extents_deliver (h, h->reply.command);
+  extents_end (h);
+  chunk_end (h);
 }
 
 static void

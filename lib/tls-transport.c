@@ -385,16 +385,13 @@ tls_finish (struct nbd_handle *h)
   tls_flush (h);
 }
 
+/* Without close_notify: a process that has forked may close its copy of the
+ * handle while the other one goes on with the connection.
+ */
 static void
 tls_close (struct nbd_handle *h)
 {
-  struct session *s = h->session;
-
-  if (!h->finished && s->error == 0) {
-    gnutls_bye (s->tls, GNUTLS_SHUT_WR);
-    tls_flush (h);
-  }
-  s->lower->close (h);
+  h->session->lower->close (h);
 }
 
 const struct transport tls_transport = {
