@@ -20,4 +20,19 @@ examples_poll_loop_LDADD = lib/libnbd.la
 examples_simple_read_LDADD = lib/libnbd.la
 examples_write_block_LDADD = lib/libnbd.la
 
+# Loops of other libraries and systems, where they are.
+if HAVE_EPOLL
+noinst_PROGRAMS += examples/epoll-loop
+endif
+if HAVE_GLIB
+noinst_PROGRAMS += examples/glib-loop
+endif
+if HAVE_LIBEV
+noinst_PROGRAMS += examples/libev-loop
+endif
+examples_epoll_loop_LDADD = lib/libnbd.la
+examples_glib_loop_CFLAGS = $(AM_CFLAGS) $(GLIB_CFLAGS)
+examples_glib_loop_LDADD = lib/libnbd.la $(GLIB_LIBS)
+examples_libev_loop_LDADD = lib/libnbd.la $(EV_LIBS)
+
 EXTRA_DIST += examples/local.mk examples/quickstart.sh

@@ -18,7 +18,7 @@ case ${1-} in
 esac
 jobs=$(nproc 2> /dev/null || echo 2)
 
-need_packages $build_packages $server_packages \
+need_packages $build_packages $server_packages $example_packages \
   qemu-utils nbd-server clang g++ libclang-rt-14-dev binutils \
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross cmake meson
 

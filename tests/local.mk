@@ -15,8 +15,9 @@ check_LTLIBRARIES += tests/libtap.la
 tests_libtap_la_SOURCES = tests/tap.c tests/tap.h
 tests_libtap_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests
 
-TESTS += tests/examples.sh
+TESTS += tests/examples.sh tests/examples-loops.sh
 EXTRA_DIST += tests/local.mk tests/examples.sh tests/check.sh \
+	tests/examples-loops.sh \
 	tests/coverage.sh tests/packages.sh
 
 include tests/unit/local.mk

@@ -54,3 +54,6 @@ build_packages="gcc make autoconf automake libtool pkg-config perl libc6-dev \
 libgnutls28-dev libxml2-dev"
 server_packages="nbdkit e2fsprogs systemd iproute2 netcat-openbsd \
 openssh-client openssh-server gnutls-bin"
+
+# What those of the examples take that show loops of other libraries.
+example_packages="libglib2.0-dev libev-dev"

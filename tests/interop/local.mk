@@ -26,10 +26,12 @@ interop_programs = \
 	tests/interop/activation \
 	tests/interop/addresses \
 	tests/interop/backlog \
+	tests/interop/brief-threads \
 	tests/interop/commands \
 	tests/interop/data-nbd-server \
 	tests/interop/data-nbdkit \
 	tests/interop/data-qemu-nbd \
+	tests/interop/descriptors \
 	tests/interop/errors \
 	tests/interop/exports-nbd-server \
 	tests/interop/exports-nbdkit \
@@ -37,6 +39,7 @@ interop_programs = \
 	tests/interop/flight-nbd-server \
 	tests/interop/flight-nbdkit \
 	tests/interop/flight-qemu-nbd \
+	tests/interop/fork \
 	tests/interop/grace \
 	tests/interop/loop \
 	tests/interop/loss-nbd-server \
@@ -48,6 +51,7 @@ interop_programs = \
 	tests/interop/sockets \
 	tests/interop/sparse-nbdkit \
 	tests/interop/sparse-qemu \
+	tests/interop/stale-loop \
 	tests/interop/tcp-options \
 	tests/interop/threads \
 	tests/interop/tls-options \
@@ -94,6 +98,10 @@ tests_interop_backlog_SOURCES = tests/interop/backlog.c
 tests_interop_backlog_CPPFLAGS = $(interop_cppflags)
 tests_interop_backlog_LDADD = $(interop_ldadd)
 
+tests_interop_brief_threads_SOURCES = tests/interop/brief-threads.c
+tests_interop_brief_threads_CPPFLAGS = $(interop_cppflags)
+tests_interop_brief_threads_LDADD = $(interop_ldadd)
+
 tests_interop_data_nbd_server_SOURCES = tests/interop/data.c
 tests_interop_data_nbd_server_CPPFLAGS = $(interop_nbd_server)
 tests_interop_data_nbd_server_LDADD = $(interop_ldadd)
@@ -105,6 +113,10 @@ tests_interop_data_nbdkit_LDADD = $(interop_ldadd)
 tests_interop_data_qemu_nbd_SOURCES = tests/interop/data.c
 tests_interop_data_qemu_nbd_CPPFLAGS = $(interop_qemu_nbd)
 tests_interop_data_qemu_nbd_LDADD = $(interop_ldadd)
+
+tests_interop_descriptors_SOURCES = tests/interop/descriptors.c
+tests_interop_descriptors_CPPFLAGS = $(interop_cppflags)
+tests_interop_descriptors_LDADD = $(interop_ldadd)
 
 tests_interop_errors_SOURCES = tests/interop/errors.c
 tests_interop_errors_CPPFLAGS = $(interop_cppflags)
@@ -133,6 +145,10 @@ tests_interop_flight_nbdkit_LDADD = $(interop_ldadd)
 tests_interop_flight_qemu_nbd_SOURCES = tests/interop/flight.c
 tests_interop_flight_qemu_nbd_CPPFLAGS = $(interop_qemu_nbd)
 tests_interop_flight_qemu_nbd_LDADD = $(interop_ldadd)
+
+tests_interop_fork_SOURCES = tests/interop/fork.c
+tests_interop_fork_CPPFLAGS = $(interop_cppflags)
+tests_interop_fork_LDADD = $(interop_ldadd)
 
 # With lib/subprocess.c as a part of it, and in place of that of the library.
 tests_interop_grace_SOURCES = tests/interop/grace.c $(spawned_sources)
@@ -185,6 +201,10 @@ tests_interop_sparse_nbdkit_LDADD = $(interop_ldadd)
 tests_interop_sparse_qemu_SOURCES = tests/interop/sparse-qemu.c
 tests_interop_sparse_qemu_CPPFLAGS = $(interop_cppflags)
 tests_interop_sparse_qemu_LDADD = $(interop_ldadd)
+
+tests_interop_stale_loop_SOURCES = tests/interop/stale-loop.c
+tests_interop_stale_loop_CPPFLAGS = $(interop_cppflags)
+tests_interop_stale_loop_LDADD = $(interop_ldadd)
 
 tests_interop_tcp_options_SOURCES = tests/interop/tcp-options.c
 tests_interop_tcp_options_CPPFLAGS = $(interop_cppflags)
