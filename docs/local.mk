@@ -28,7 +28,9 @@ man_page = \
 	  --center="NBD client library" --release="$(PACKAGE_STRING)" \
 	  --date="$(RELEASE_DATE)" $(2) $@.new && mv $@.new $@
 
-docs/%.3: docs/api/%.pod generator/generator.stamp
+# A page holds lines of an example, which one is for the generator to know.
+docs/%.3: docs/api/%.pod generator/generator.stamp \
+		$(wildcard $(srcdir)/examples/*.c)
 	$(AM_V_GEN)$(MKDIR_P) docs && { $(ensure_generator); } && \
 	generator/generator pod $* $(srcdir)/docs/api $(srcdir)/examples \
 	  docs/$*.pod && \

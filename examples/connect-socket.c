@@ -13,6 +13,9 @@
  * A program does this when it needs something of the connection that the
  * library does not offer, such as a proxy, an address family of its own, or a
  * descriptor that another process passed to it.
+ *
+ * Build: cc connect-socket.c -o connect-socket \
+ *          $(pkg-config --cflags --libs libnbd)
  */
 
 #include <ctype.h>
@@ -108,8 +111,9 @@ print_text (const char *label, const char *text)
   putchar ('\n');
 }
 
-/* The server's own name for the export if it gives one, else the name that was
- * asked for.
+/* [nbd_get_canonical_export_name nbd_get_export_name] */
+/* The server's own name for the export if it gives one, else the name
+ * that was asked for.
  */
 static int
 print_name (struct nbd_handle *nbd)
@@ -129,7 +133,9 @@ print_name (struct nbd_handle *nbd)
   free (name);
   return 0;
 }
+/* [end] */
 
+/* [nbd_get_export_description] */
 static int
 print_description (struct nbd_handle *nbd)
 {
@@ -141,15 +147,18 @@ print_description (struct nbd_handle *nbd)
   free (description);
   return 0;
 }
+/* [end] */
 
+/* [nbd_get_block_size] */
 static int
 print_sizes (struct nbd_handle *nbd)
 {
   const int64_t size = nbd_get_size (nbd);
-  const int64_t minimum = nbd_get_block_size (nbd, LIBNBD_SIZE_MINIMUM);
-  const int64_t preferred = nbd_get_block_size (nbd, LIBNBD_SIZE_PREFERRED);
-  const int64_t maximum = nbd_get_block_size (nbd, LIBNBD_SIZE_MAXIMUM);
+  int64_t minimum, preferred, maximum;
 
+  minimum = nbd_get_block_size (nbd, LIBNBD_SIZE_MINIMUM);
+  preferred = nbd_get_block_size (nbd, LIBNBD_SIZE_PREFERRED);
+  maximum = nbd_get_block_size (nbd, LIBNBD_SIZE_MAXIMUM);
   if (size == -1 || minimum == -1 || preferred == -1 || maximum == -1)
     return -1;
   printf ("%-20s%" PRIi64 " bytes\n", "size:", size);
@@ -157,12 +166,13 @@ print_sizes (struct nbd_handle *nbd)
   /* A server gives all three of them or none. */
   printf ("%-20s", "block sizes:");
   if (minimum > 0)
-    printf ("minimum %" PRIi64 ", preferred %" PRIi64 ", maximum %" PRIi64
-            "\n", minimum, preferred, maximum);
+    printf ("minimum %" PRIi64 ", preferred %" PRIi64 ", maximum %"
+            PRIi64 "\n", minimum, preferred, maximum);
   else
     printf ("not given by the server\n");
   return 0;
 }
+/* [end] */
 
 static int
 print_flags (struct nbd_handle *nbd)
@@ -233,16 +243,19 @@ main (int argc, char *argv[])
     goto error;
   }
 
-  /* Name and description are sent only to those who ask. */
+  /* [nbd_get_canonical_export_name nbd_get_export_description
+      nbd_set_full_info] */
+  /* Before connecting: name and description have to be asked for. */
   if (nbd_set_full_info (nbd, true) == -1) {
     close (sock);
     goto error;
   }
+  /* [end] */
 
   /* [nbd_connect_socket] */
   if (nbd_connect_socket (nbd, sock) == -1) {
-    /* A handle that is still new has not taken the socket.  In every other
-     * case the socket is the library's, which closes it.
+    /* A handle that is still new has not taken the socket.  In every
+     * other case the socket is the library's, which closes it.
      */
     if (nbd_aio_is_created (nbd))
       close (sock);

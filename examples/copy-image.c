@@ -9,6 +9,8 @@
  * With nbdkit as the server:
  *
  *   nbdkit -U - pattern 100M --run 'copy-image "$unixsocket" pattern.img'
+ *
+ * Build: cc copy-image.c -o copy-image $(pkg-config --cflags --libs libnbd)
  */
 
 #define _FILE_OFFSET_BITS 64
@@ -266,9 +268,9 @@ write_all (int fd, const char *p, size_t n, uint64_t offset)
 }
 
 /* [nbd_aio_pread] */
-/* Called once for each read, in any order, from within a call on the handle,
- * and so it must not use the handle itself.  It returns 1 to say that nobody
- * will ask for the result again.
+/* Called once for each read, in any order, from within a call on the
+ * handle, and so it must not use the handle itself.  It returns 1 to
+ * say that nobody will ask for the result again.
  */
 static int
 read_completed (void *user_data, int *error)
@@ -278,7 +280,8 @@ read_completed (void *user_data, int *error)
 
   if (*error != 0)
     set_error (copy, *error, "read", req->offset);
-  else if (write_all (copy->fd, req->buf, req->count, req->offset) == -1)
+  else if (write_all (copy->fd, req->buf, req->count,
+                      req->offset) == -1)
     set_error (copy, errno, "write", req->offset);
   else
     copy->copied += req->count;
@@ -288,7 +291,9 @@ read_completed (void *user_data, int *error)
   copy->in_flight--;
   return 1;
 }
+/* [end] */
 
+/* [nbd_aio_pread] */
 /* Returns as next_piece. */
 static int
 start_read (struct copy *copy)
@@ -305,11 +310,12 @@ start_read (struct copy *copy)
   /* The read can complete before the call returns. */
   copy->unused = req->next;
   copy->in_flight++;
-  if (nbd_aio_pread (copy->nbd, req->buf, req->count, req->offset, callback,
-                     0) == -1)
+  if (nbd_aio_pread (copy->nbd, req->buf, req->count, req->offset,
+                     callback, 0) == -1)
     return library_error (copy);
   return 1;
 }
+/* [end] */
 
 static int
 read_all (struct copy *copy)
@@ -331,7 +337,6 @@ read_all (struct copy *copy)
   }
   return 0;
 }
-/* [end] */
 
 static int
 copy_all (struct copy *copy)

@@ -8,6 +8,9 @@
  * With nbdkit as the server:
  *
  *   nbdkit -U - file dir=/boot --run 'list-exports "$unixsocket"'
+ *
+ * Build: cc list-exports.c -o list-exports \
+ *          $(pkg-config --cflags --libs libnbd)
  */
 
 #include <ctype.h>
@@ -41,35 +44,40 @@ print_text (const char *text)
     putchar (iscntrl ((unsigned char) *text) ? '?' : *text);
 }
 
-/* [nbd_opt_list] */
-/* Both strings are gone when the callback returns. */
 static int
-export_listed (void *user_data, const char *name, const char *description)
+add_export (struct exports *exports, const char *name,
+            const char *description)
 {
-  struct exports *exports = user_data;
   struct export *items, item;
 
-  if (exports->count == MAX_EXPORTS) {
-    exports->left_out++;
-    return 0;
-  }
-
   items = realloc (exports->items, (exports->count + 1) * sizeof *items);
-  if (items == NULL) {
-    exports->error = errno;
-    return 0;
-  }
+  if (items == NULL)
+    return -1;
   exports->items = items;
 
   item.name = strdup (name);
   item.description = strdup (description);
   if (item.name == NULL || item.description == NULL) {
-    exports->error = errno;
     free (item.name);
     free (item.description);
-    return 0;
+    return -1;
   }
   items[exports->count++] = item;
+  return 0;
+}
+
+/* [nbd_opt_list] */
+/* Both strings are gone when the callback returns. */
+static int
+export_listed (void *user_data, const char *name,
+               const char *description)
+{
+  struct exports *exports = user_data;
+
+  if (exports->count == MAX_EXPORTS)
+    exports->left_out++;
+  else if (add_export (exports, name, description) == -1)
+    exports->error = ENOMEM;
   return 0;
 }
 
@@ -85,32 +93,40 @@ list_exports (struct nbd_handle *nbd, struct exports *exports)
     return -1;
   }
   if (exports->error) {
-    fprintf (stderr, "list of exports: %s\n", strerror (exports->error));
+    fprintf (stderr, "list of exports: %s\n",
+             strerror (exports->error));
     return -1;
   }
   return 0;
 }
 /* [end] */
 
-/* [nbd_opt_info] */
+/* [nbd_opt_info nbd_set_export_name] */
+/* The size is -1 when the server refuses: that concerns this export,
+ * and the next may be all right.
+ */
+static int
+get_size (struct nbd_handle *nbd, const char *name, int64_t *size)
+{
+  *size = -1;
+  if (nbd_set_export_name (nbd, name) == 0) {
+    if (nbd_opt_info (nbd) == 0)
+      *size = nbd_get_size (nbd);
+    if (*size != -1 || nbd_aio_is_negotiating (nbd))
+      return 0;
+  }
+  fprintf (stderr, "%s\n", nbd_get_error ());
+  return -1;
+}
+/* [end] */
+
 static int
 print_export (struct nbd_handle *nbd, const struct export *export)
 {
-  int64_t size = -1;
+  int64_t size;
 
-  if (nbd_set_export_name (nbd, export->name) == -1) {
-    fprintf (stderr, "%s\n", nbd_get_error ());
+  if (get_size (nbd, export->name, &size) == -1)
     return -1;
-  }
-
-  if (nbd_opt_info (nbd) == 0)
-    size = nbd_get_size (nbd);
-  /* A refusal concerns this export; the next may be all right. */
-  if (size == -1 && !nbd_aio_is_negotiating (nbd)) {
-    fprintf (stderr, "%s\n", nbd_get_error ());
-    return -1;
-  }
-
   putchar ('"');
   print_text (export->name);
   if (size == -1) {
@@ -126,7 +142,6 @@ print_export (struct nbd_handle *nbd, const struct export *export)
   printf ("\n");
   return 0;
 }
-/* [end] */
 
 int
 main (int argc, char *argv[])
@@ -140,6 +155,7 @@ main (int argc, char *argv[])
     return EXIT_FAILURE;
   }
 
+  /* [nbd_aio_is_negotiating nbd_set_opt_mode] */
   nbd = nbd_create ();
   if (nbd == NULL ||
       nbd_set_opt_mode (nbd, true) == -1 ||
@@ -151,6 +167,7 @@ main (int argc, char *argv[])
     fprintf (stderr, "%s: the server is too old to be asked\n", argv[1]);
     goto out;
   }
+  /* [end] */
 
   if (list_exports (nbd, &exports) == -1)
     goto out;

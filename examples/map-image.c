@@ -9,6 +9,8 @@
  *
  *   nbdkit -U - data data='@0x100000 1*1000000 @0xa00000 2' \
  *     --run 'map-image "$unixsocket"'
+ *
+ * Build: cc map-image.c -o map-image $(pkg-config --cflags --libs libnbd)
  */
 
 #include <errno.h>
@@ -67,10 +69,25 @@ end_area (struct map *map)
   map->start = map->known;
 }
 
+static void
+add_extent (struct map *map, uint64_t length, uint64_t flags)
+{
+  const uint64_t left = map->size - map->known;
+
+  flags &= STATES;
+  if (flags != map->flags) {
+    end_area (map);
+    map->flags = flags;
+  }
+  /* The last one may reach further than was asked. */
+  map->known += length < left ? length : left;
+}
+
 /* [nbd_block_status_64] */
 static int
-extents_received (void *user_data, const char *metacontext, uint64_t offset,
-                  nbd_extent *extents, size_t nr_extents, int *error)
+extents_received (void *user_data, const char *metacontext,
+                  uint64_t offset, nbd_extent *extents,
+                  size_t nr_extents, int *error)
 {
   struct map *map = user_data;
 
@@ -80,18 +97,8 @@ extents_received (void *user_data, const char *metacontext, uint64_t offset,
     *error = EPROTO;
     return -1;
   }
-
-  for (size_t i = 0; i < nr_extents; i++) {
-    const uint64_t left = map->size - map->known;
-    const uint64_t flags = extents[i].flags & STATES;
-
-    if (flags != map->flags) {
-      end_area (map);
-      map->flags = flags;
-    }
-    /* The last one may reach further than was asked. */
-    map->known += extents[i].length < left ? extents[i].length : left;
-  }
+  for (size_t i = 0; i < nr_extents; i++)
+    add_extent (map, extents[i].length, extents[i].flags);
   return 0;
 }
 
@@ -104,16 +111,16 @@ read_map (struct nbd_handle *nbd, struct map *map)
       .callback = extents_received, .user_data = map
     };
 
-    if (nbd_block_status_64 (nbd, left < WINDOW ? left : WINDOW, offset,
-                             callback, 0) == -1) {
+    if (nbd_block_status_64 (nbd, left < WINDOW ? left : WINDOW,
+                             offset, callback, 0) == -1) {
       fprintf (stderr, "%s\n", nbd_get_error ());
       return -1;
     }
-    /* The server may answer for less than was asked, so the next request
-     * starts where the answer ended.
+    /* The server may answer for less than was asked, so the next
+     * request starts where the answer ended.
      */
     if (map->known == offset) {
-      fprintf (stderr, "the server gave no extents at %" PRIu64 "\n", offset);
+      fprintf (stderr, "no extents at offset %" PRIu64 "\n", offset);
       return -1;
     }
   }

@@ -10,6 +10,8 @@
  *   nbdkit -U - pattern 10M --run 'poll-loop "$unixsocket" "$unixsocket"'
  *
  * No call waits here but poll itself.
+ *
+ * Build: cc poll-loop.c -o poll-loop $(pkg-config --cflags --libs libnbd)
  */
 
 #include <errno.h>
@@ -56,6 +58,7 @@ hash_bytes (struct reader *r)
     r->hash = (r->hash ^ r->buf[i]) * UINT64_C (0x100000001b3);
 }
 
+/* [nbd_aio_connect_unix] */
 static int
 start (struct reader *r, const char *path)
 {
@@ -66,7 +69,9 @@ start (struct reader *r, const char *path)
     return library_error (r);
   return 0;
 }
+/* [end] */
 
+/* [nbd_aio_disconnect] */
 /* Issue the next read or, when there is none, the disconnect. */
 static int
 issue (struct reader *r)
@@ -76,7 +81,9 @@ issue (struct reader *r)
 
   if (left == 0) {
     r->leaving = true;
-    return nbd_aio_disconnect (r->nbd, 0) == -1 ? library_error (r) : 0;
+    if (nbd_aio_disconnect (r->nbd, 0) == -1)
+      return library_error (r);
+    return 0;
   }
 
   r->count = left < r->chunk ? left : r->chunk;
@@ -87,6 +94,7 @@ issue (struct reader *r)
   r->cookie = cookie;
   return 0;
 }
+/* [end] */
 
 /* The state of the handle may have changed: do what comes next. */
 static int
@@ -109,14 +117,17 @@ advance (struct reader *r)
   }
   /* [end] */
 
+  /* [nbd_aio_is_closed nbd_aio_is_dead] */
   if (nbd_aio_is_closed (r->nbd) || nbd_aio_is_dead (r->nbd)) {
     if (!r->leaving) {
-      fprintf (stderr, "%s: the server closed the connection\n", r->path);
+      fprintf (stderr, "%s: the server closed the connection\n",
+               r->path);
       return -1;
     }
     r->done = true;
     return 0;
   }
+  /* [end] */
 
   if (!r->connected) {
     const int64_t size = nbd_get_size (r->nbd);
@@ -131,7 +142,7 @@ advance (struct reader *r)
   return r->leaving ? 0 : issue (r);
 }
 
-/* [nbd_aio_get_direction] */
+/* [nbd_aio_get_direction nbd_aio_get_fd] */
 static void
 watch (const struct reader *r, struct pollfd *p)
 {
@@ -147,19 +158,23 @@ watch (const struct reader *r, struct pollfd *p)
   p->fd = dir ? nbd_aio_get_fd (r->nbd) : -1;
   p->revents = 0;
 }
+/* [end] */
 
+/* [nbd_aio_get_direction nbd_aio_notify_read nbd_aio_notify_write] */
 static int
 notify (const struct reader *r, const struct pollfd *p)
 {
   const unsigned dir = nbd_aio_get_direction (r->nbd);
   const bool failed = p->revents & (POLLHUP | POLLERR | POLLNVAL);
+  const bool readable = p->revents & POLLIN || failed;
+  const bool writable = p->revents & POLLOUT || failed;
 
-  /* One of the two is enough: reading can change the direction, and what is
-   * still to be written comes up again in the next round.
+  /* One of the two is enough: reading can change the direction, and
+   * what is still to be written comes up again in the next round.
    */
-  if ((p->revents & POLLIN || failed) && dir & LIBNBD_AIO_DIRECTION_READ)
+  if (readable && dir & LIBNBD_AIO_DIRECTION_READ)
     return nbd_aio_notify_read (r->nbd);
-  if ((p->revents & POLLOUT || failed) && dir & LIBNBD_AIO_DIRECTION_WRITE)
+  if (writable && dir & LIBNBD_AIO_DIRECTION_WRITE)
     return nbd_aio_notify_write (r->nbd);
   return 0;
 }

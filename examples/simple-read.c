@@ -10,6 +10,8 @@
  *
  *   nbdkit -U - data data='"hello" @0x1fe 0x55 0xAA' size=1M \
  *     --run 'simple-read "$unixsocket"'
+ *
+ * Build: cc simple-read.c -o simple-read $(pkg-config --cflags --libs libnbd)
  */
 
 #include <ctype.h>
@@ -52,6 +54,7 @@ main (int argc, char *argv[])
     return EXIT_FAILURE;
   }
 
+  /* [nbd_connect_unix nbd_create nbd_get_error nbd_get_size] */
   nbd = nbd_create ();
   if (nbd == NULL || nbd_connect_unix (nbd, argv[1]) == -1)
     goto error;
@@ -60,26 +63,31 @@ main (int argc, char *argv[])
   if (size == -1)
     goto error;
   printf ("size: %" PRIi64 " bytes\n", size);
+  /* [end] */
 
+  /* [nbd_pread] */
   /* A read beyond the end would be refused. */
   if (size < SECTOR)
     count = size;
   if (count > 0) {
-    /* [nbd_pread] */
     if (nbd_pread (nbd, sector, count, 0, 0) == -1)
       goto error;
     print_hex (sector, count);
-    /* [end] */
   }
+  /* [end] */
 
+  /* [nbd_close nbd_shutdown] */
   /* Tell the server that we leave. */
   if (nbd_shutdown (nbd, 0) == -1)
     goto error;
   nbd_close (nbd);
   return EXIT_SUCCESS;
+  /* [end] */
 
+  /* [nbd_close nbd_create nbd_get_error nbd_shutdown] */
  error:
   fprintf (stderr, "%s\n", nbd_get_error ());
   nbd_close (nbd);
   return EXIT_FAILURE;
+  /* [end] */
 }

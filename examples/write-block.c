@@ -8,6 +8,8 @@
  * With nbdkit as the server:
  *
  *   nbdkit -U - memory 1M --run 'write-block "$unixsocket" 65536'
+ *
+ * Build: cc write-block.c -o write-block $(pkg-config --cflags --libs libnbd)
  */
 
 #include <ctype.h>
@@ -74,7 +76,7 @@ library_error (void)
   return -1;
 }
 
-/* [nbd_pwrite] */
+/* [nbd_can_flush nbd_flush nbd_pwrite] */
 /* Write BLOCK and see that the server has it. */
 static int
 write_and_check (struct nbd_handle *nbd, const unsigned char *block,
@@ -102,21 +104,32 @@ write_and_check (struct nbd_handle *nbd, const unsigned char *block,
 }
 /* [end] */
 
+/* [nbd_is_read_only] */
 static int
-try_block (struct nbd_handle *nbd, uint64_t offset)
+check_writable (struct nbd_handle *nbd)
 {
-  unsigned char old[MAX_BLOCK], block[MAX_BLOCK];
-  const int64_t minimum = nbd_get_block_size (nbd, LIBNBD_SIZE_MINIMUM);
   const int read_only = nbd_is_read_only (nbd);
-  size_t count = 512;
-  int r;
 
-  if (minimum == -1 || read_only == -1)
+  if (read_only == -1)
     return library_error ();
   if (read_only) {
     fprintf (stderr, "the export is read-only\n");
     return -1;
   }
+  return 0;
+}
+/* [end] */
+
+static int
+try_block (struct nbd_handle *nbd, uint64_t offset)
+{
+  unsigned char old[MAX_BLOCK], block[MAX_BLOCK];
+  const int64_t minimum = nbd_get_block_size (nbd, LIBNBD_SIZE_MINIMUM);
+  size_t count = 512;
+  int r;
+
+  if (minimum == -1)
+    return library_error ();
   if ((size_t) minimum > count)
     count = minimum;
 
@@ -171,7 +184,7 @@ main (int argc, char *argv[])
     goto error;
   }
 
-  if (try_block (nbd, offset) == -1)
+  if (check_writable (nbd) == -1 || try_block (nbd, offset) == -1)
     goto error;
   if (nbd_shutdown (nbd, 0) == -1) {
     library_error ();

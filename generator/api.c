@@ -166,6 +166,7 @@ static const struct function functions[] = {
     .summary = "close the handle and free what it holds",
     .ret = RETURN_VOID, .states = ANY, .never_fails = true,
     .by_hand = true, .null_handle = true,
+    .example = "simple-read.c",
     .see_also = { "nbd_create" },
   },
   {
@@ -173,6 +174,7 @@ static const struct function functions[] = {
     .summary = "create a handle",
     .ret = RETURN_HANDLE, .states = ANY,
     .by_hand = true, .no_handle = true,
+    .example = "simple-read.c",
     .see_also = { "nbd_close" },
   },
   {
@@ -180,6 +182,7 @@ static const struct function functions[] = {
     .summary = "message of the last error in this thread",
     .ret = RETURN_STATIC_STRING, .states = ANY, .never_fails = true,
     .by_hand = true, .no_handle = true,
+    .example = "simple-read.c",
     .see_also = { "nbd_get_errno" },
   },
   {
@@ -187,6 +190,7 @@ static const struct function functions[] = {
     .summary = "error number of the last error in this thread",
     .ret = RETURN_INT, .states = ANY, .never_fails = true,
     .by_hand = true, .no_handle = true,
+    .example = "wait-server.c",
     .see_also = { "nbd_get_error" },
   },
   {
@@ -195,6 +199,7 @@ static const struct function functions[] = {
     .args = { BOOL ("debug") },
     .ret = RETURN_ERR, .states = ANY,
     .set_field = "debug",
+    .example = "debug-log.c",
     .see_also = { "nbd_get_debug" },
   },
   {
@@ -202,6 +207,7 @@ static const struct function functions[] = {
     .summary = "tell whether debug tracing is on",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true,
     .get_field = "debug",
+    .example = "debug-log.c",
     .see_also = { "nbd_set_debug" },
   },
   {
@@ -209,12 +215,14 @@ static const struct function functions[] = {
     .summary = "send debug messages to a function",
     .args = { CLOSURE (debug_closure) },
     .ret = RETURN_ERR, .states = ANY,
+    .example = "debug-log.c",
     .see_also = { "nbd_clear_debug_callback", "nbd_set_debug" },
   },
   {
     FN (clear_debug_callback), .since = 0,
     .summary = "send debug messages to standard error again",
     .ret = RETURN_ERR, .states = ANY,
+    .example = "debug-log.c",
     .see_also = { "nbd_set_debug_callback" },
   },
   {
@@ -222,6 +230,7 @@ static const struct function functions[] = {
     .summary = "count the bytes sent to the server",
     .ret = RETURN_UINT64, .states = ANY, .never_fails = true,
     .get_field = "stats.bytes_sent",
+    .example = "debug-log.c",
     .see_also = {
       "nbd_stats_chunks_sent", "nbd_stats_bytes_received",
       "nbd_stats_chunks_received",
@@ -232,6 +241,7 @@ static const struct function functions[] = {
     .summary = "count the protocol messages sent to the server",
     .ret = RETURN_UINT64, .states = ANY, .never_fails = true,
     .get_field = "stats.chunks_sent",
+    .example = "debug-log.c",
     .see_also = {
       "nbd_stats_bytes_sent", "nbd_stats_bytes_received",
       "nbd_stats_chunks_received",
@@ -242,6 +252,7 @@ static const struct function functions[] = {
     .summary = "count the bytes received from the server",
     .ret = RETURN_UINT64, .states = ANY, .never_fails = true,
     .get_field = "stats.bytes_received",
+    .example = "debug-log.c",
     .see_also = {
       "nbd_stats_bytes_sent", "nbd_stats_chunks_sent",
       "nbd_stats_chunks_received",
@@ -252,6 +263,7 @@ static const struct function functions[] = {
     .summary = "count the protocol messages received from the server",
     .ret = RETURN_UINT64, .states = ANY, .never_fails = true,
     .get_field = "stats.chunks_received",
+    .example = "debug-log.c",
     .see_also = {
       "nbd_stats_bytes_sent", "nbd_stats_chunks_sent",
       "nbd_stats_bytes_received",
@@ -263,6 +275,7 @@ static const struct function functions[] = {
     .args = { STRING ("handle_name") },
     .ret = RETURN_ERR, .states = ANY,
     .set_field = "name",
+    .example = "debug-log.c",
     .see_also = { "nbd_get_handle_name" },
   },
   {
@@ -270,6 +283,7 @@ static const struct function functions[] = {
     .summary = "return the name of the handle",
     .ret = RETURN_STRING, .states = ANY,
     .get_field = "name",
+    .example = "debug-log.c",
     .see_also = { "nbd_set_handle_name" },
   },
   {
@@ -277,12 +291,14 @@ static const struct function functions[] = {
     .summary = "store a value of the program in the handle",
     .args = { UINTPTR ("private_data") },
     .ret = RETURN_UINTPTR, .states = ANY, .never_fails = true, .no_lock = true,
+    .example = "multi-conn.c",
     .see_also = { "nbd_get_private_data" },
   },
   {
     FN (get_private_data), .since = 8,
     .summary = "return the value that the program stored",
     .ret = RETURN_UINTPTR, .states = ANY, .never_fails = true, .no_lock = true,
+    .example = "multi-conn.c",
     .see_also = { "nbd_set_private_data" },
   },
   {
@@ -290,6 +306,7 @@ static const struct function functions[] = {
     .summary = "choose the export to open",
     .args = { STRING ("export_name") },
     .ret = RETURN_ERR, .states = CREATED | NEGOTIATING,
+    .example = "list-exports.c",
     .see_also = { "nbd_get_export_name" },
   },
   {
@@ -297,6 +314,7 @@ static const struct function functions[] = {
     .summary = "return the name of the chosen export",
     .ret = RETURN_STRING, .states = ANY,
     .get_field = "export_name",
+    .example = "connect-socket.c",
     .see_also = { "nbd_set_export_name" },
   },
   {
@@ -305,6 +323,7 @@ static const struct function functions[] = {
     .args = { BOOL ("request") },
     .ret = RETURN_ERR, .states = CREATED | NEGOTIATING,
     .set_field = "request_block_size",
+    .example = "old-client.c",
     .see_also = { "nbd_get_request_block_size" },
   },
   {
@@ -312,6 +331,7 @@ static const struct function functions[] = {
     .summary = "tell whether block sizes are asked for",
     .ret = RETURN_BOOL, .states = ANY,
     .get_field = "request_block_size",
+    .example = "old-client.c",
     .see_also = { "nbd_set_request_block_size" },
   },
   {
@@ -320,6 +340,7 @@ static const struct function functions[] = {
     .args = { BOOL ("request") },
     .ret = RETURN_ERR, .states = CREATED | NEGOTIATING,
     .set_field = "full_info",
+    .example = "connect-socket.c",
     .see_also = { "nbd_get_full_info" },
   },
   {
@@ -327,18 +348,21 @@ static const struct function functions[] = {
     .summary = "tell whether name and description are asked for",
     .ret = RETURN_BOOL, .states = ANY,
     .get_field = "full_info",
+    .example = "old-client.c",
     .see_also = { "nbd_set_full_info" },
   },
   {
     FN (get_canonical_export_name), .since = 4,
     .summary = "return the server's own name of the export",
     .ret = RETURN_STRING, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "connect-socket.c",
     .see_also = { "nbd_set_full_info" },
   },
   {
     FN (get_export_description), .since = 4,
     .summary = "return the server's description of the export",
     .ret = RETURN_STRING, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "connect-socket.c",
     .see_also = { "nbd_set_full_info" },
   },
   {
@@ -346,6 +370,7 @@ static const struct function functions[] = {
     .summary = "choose whether TLS is used",
     .args = { ENUM ("tls", tls_modes) },
     .ret = RETURN_ERR, .states = CREATED,
+    .example = "tls-certificates.c",
     .see_also = {
       "nbd_get_tls", "nbd_get_tls_negotiated", "nbd_set_tls_certificates",
       "nbd_set_tls_psk_file", "nbd_supports_tls",
@@ -357,12 +382,14 @@ static const struct function functions[] = {
     .ret = RETURN_INT, .states = ANY,
     .never_fails = true,
     .get_field = "tls.mode",
+    .example = "tls-certificates.c",
     .see_also = { "nbd_set_tls", "nbd_get_tls_negotiated" },
   },
   {
     FN (get_tls_negotiated), .since = 2,
     .summary = "tell whether the connection is encrypted",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "tls-certificates.c",
     .see_also = { "nbd_set_tls", "nbd_get_tls" },
   },
   {
@@ -371,6 +398,7 @@ static const struct function functions[] = {
     .args = { STRING ("dir") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "tls.certificates",
+    .example = "tls-certificates.c",
     .see_also = { "nbd_set_tls", "nbd_set_tls_verify_peer" },
   },
   {
@@ -379,6 +407,7 @@ static const struct function functions[] = {
     .args = { BOOL ("verify") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "tls.verify_peer",
+    .example = "tls-certificates.c",
     .see_also = {
       "nbd_get_tls_verify_peer", "nbd_set_tls_hostname", "nbd_set_tls",
     },
@@ -389,6 +418,7 @@ static const struct function functions[] = {
     .ret = RETURN_BOOL, .states = ANY,
     .never_fails = true,
     .get_field = "tls.verify_peer",
+    .example = "tls-certificates.c",
     .see_also = { "nbd_set_tls_verify_peer" },
   },
   {
@@ -397,12 +427,14 @@ static const struct function functions[] = {
     .args = { STRING ("username") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "tls.username",
+    .example = "tls-psk.c",
     .see_also = { "nbd_get_tls_username", "nbd_set_tls_psk_file" },
   },
   {
     FN (get_tls_username), .since = 0,
     .summary = "return the user name for a shared key",
     .ret = RETURN_STRING, .states = ANY,
+    .example = "tls-psk.c",
     .see_also = { "nbd_set_tls_username" },
   },
   {
@@ -411,6 +443,7 @@ static const struct function functions[] = {
     .args = { STRING ("hostname") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "tls.hostname",
+    .example = "tls-certificates.c",
     .see_also = { "nbd_get_tls_hostname", "nbd_set_tls_verify_peer" },
   },
   {
@@ -418,6 +451,7 @@ static const struct function functions[] = {
     .summary = "return the name that the certificate must have",
     .ret = RETURN_STRING, .states = ANY,
     .get_field = "tls.hostname",
+    .example = "tls-certificates.c",
     .see_also = { "nbd_set_tls_hostname" },
   },
   {
@@ -426,6 +460,7 @@ static const struct function functions[] = {
     .args = { STRING ("filename") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "tls.psk_file",
+    .example = "tls-psk.c",
     .see_also = { "nbd_set_tls", "nbd_set_tls_username" },
   },
   {
@@ -434,12 +469,14 @@ static const struct function functions[] = {
     .args = { STRING ("priority") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "tls.priority",
+    .example = "tls-certificates.c",
     .see_also = { "nbd_get_tls_priority", "nbd_set_uri_allow_tls_priority" },
   },
   {
     FN (get_tls_priority), .since = 24,
     .summary = "return the versions and ciphers of TLS",
     .ret = RETURN_STRING, .states = ANY,
+    .example = "tls-certificates.c",
     .see_also = { "nbd_set_tls_priority" },
   },
   {
@@ -448,6 +485,7 @@ static const struct function functions[] = {
     .args = { BOOL ("request") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "request_extended_headers",
+    .example = "old-client.c",
     .see_also = { "nbd_get_request_extended_headers" },
   },
   {
@@ -455,12 +493,14 @@ static const struct function functions[] = {
     .summary = "tell whether extended headers are asked for",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true,
     .get_field = "request_extended_headers",
+    .example = "old-client.c",
     .see_also = { "nbd_set_request_extended_headers" },
   },
   {
     FN (get_extended_headers_negotiated), .since = 18,
     .summary = "tell whether extended headers are in use",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "old-client.c",
     .see_also = { "nbd_set_request_extended_headers" },
   },
   {
@@ -469,6 +509,7 @@ static const struct function functions[] = {
     .args = { BOOL ("request") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "request_structured_replies",
+    .example = "old-client.c",
     .see_also = { "nbd_get_request_structured_replies" },
   },
   {
@@ -476,12 +517,14 @@ static const struct function functions[] = {
     .summary = "tell whether structured replies are asked for",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true,
     .get_field = "request_structured_replies",
+    .example = "old-client.c",
     .see_also = { "nbd_set_request_structured_replies" },
   },
   {
     FN (get_structured_replies_negotiated), .since = 2,
     .summary = "tell whether structured replies are in use",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "old-client.c",
     .see_also = { "nbd_set_request_structured_replies" },
   },
   {
@@ -490,6 +533,7 @@ static const struct function functions[] = {
     .args = { BOOL ("request") },
     .ret = RETURN_ERR, .states = CREATED | NEGOTIATING,
     .set_field = "request_meta_context",
+    .example = "old-client.c",
     .see_also = { "nbd_get_request_meta_context" },
   },
   {
@@ -497,6 +541,7 @@ static const struct function functions[] = {
     .summary = "tell whether meta contexts are set on the way to an export",
     .ret = RETURN_BOOL, .states = ANY,
     .get_field = "request_meta_context",
+    .example = "old-client.c",
     .see_also = { "nbd_set_request_meta_context" },
   },
   {
@@ -505,12 +550,14 @@ static const struct function functions[] = {
     .args = { FLAGS ("flags", handshake_flags, "LIBNBD_HANDSHAKE_FLAG_MASK") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "handshake_flags",
+    .example = "old-client.c",
     .see_also = { "nbd_get_handshake_flags" },
   },
   {
     FN (get_handshake_flags), .since = 2,
     .summary = "return the handshake flags that the client may use",
     .ret = RETURN_UINT32, .states = ANY, .never_fails = true,
+    .example = "old-client.c",
     .see_also = { "nbd_set_handshake_flags" },
   },
   {
@@ -519,6 +566,7 @@ static const struct function functions[] = {
     .args = { BOOL ("request") },
     .ret = RETURN_ERR, .states = ANY,
     .set_field = "pread_initialize",
+    .example = "sparse-read.c",
     .see_also = { "nbd_get_pread_initialize" },
   },
   {
@@ -526,6 +574,7 @@ static const struct function functions[] = {
     .summary = "tell whether read buffers are zeroed first",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true,
     .get_field = "pread_initialize",
+    .example = "sparse-read.c",
     .see_also = { "nbd_set_pread_initialize" },
   },
   {
@@ -534,6 +583,7 @@ static const struct function functions[] = {
     .args = { FLAGS ("flags", strict_flags, "LIBNBD_STRICT_MASK") },
     .ret = RETURN_ERR, .states = ANY,
     .set_field = "strict_mode",
+    .example = "probe-server.c",
     .see_also = { "nbd_get_strict_mode" },
   },
   {
@@ -541,6 +591,7 @@ static const struct function functions[] = {
     .summary = "return which requests are checked before they are sent",
     .ret = RETURN_UINT32, .states = ANY, .never_fails = true,
     .get_field = "strict_mode",
+    .example = "probe-server.c",
     .see_also = { "nbd_set_strict_mode" },
   },
   {
@@ -549,6 +600,7 @@ static const struct function functions[] = {
     .args = { BOOL ("enable") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "opt_mode",
+    .example = "list-exports.c",
     .see_also = { "nbd_get_opt_mode" },
   },
   {
@@ -556,12 +608,14 @@ static const struct function functions[] = {
     .summary = "tell whether options are negotiated one by one",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true,
     .get_field = "opt_mode",
+    .example = "negotiate.c",
     .see_also = { "nbd_set_opt_mode" },
   },
   {
     FN (opt_go), .since = 4,
     .summary = "open the chosen export",
     .ret = RETURN_ERR, .states = NEGOTIATING,
+    .example = "negotiate.c",
     .see_also = {
       "nbd_aio_opt_go", "nbd_set_opt_mode", "nbd_opt_info", "nbd_opt_abort",
     },
@@ -570,18 +624,21 @@ static const struct function functions[] = {
     FN (opt_abort), .since = 4,
     .summary = "give up negotiating and disconnect",
     .ret = RETURN_ERR, .states = NEGOTIATING,
+    .example = "negotiate.c",
     .see_also = { "nbd_aio_opt_abort", "nbd_set_opt_mode", "nbd_opt_go" },
   },
   {
     FN (opt_extended_headers), .since = 18,
     .summary = "ask the server for extended headers",
     .ret = RETURN_BOOL, .states = NEGOTIATING,
+    .example = "negotiate.c",
     .see_also = { "nbd_aio_opt_extended_headers", "nbd_set_opt_mode" },
   },
   {
     FN (opt_starttls), .since = 16,
     .summary = "ask the server for TLS",
     .ret = RETURN_BOOL, .states = NEGOTIATING,
+    .example = "negotiate.c",
     .see_also = {
       "nbd_aio_opt_starttls", "nbd_set_opt_mode", "nbd_set_tls",
     },
@@ -590,6 +647,7 @@ static const struct function functions[] = {
     FN (opt_structured_reply), .since = 16,
     .summary = "ask the server for structured replies",
     .ret = RETURN_BOOL, .states = NEGOTIATING,
+    .example = "negotiate.c",
     .see_also = { "nbd_aio_opt_structured_reply", "nbd_set_opt_mode" },
   },
   {
@@ -597,6 +655,7 @@ static const struct function functions[] = {
     .summary = "list the exports of the server",
     .args = { CLOSURE (list_closure) },
     .ret = RETURN_INT, .states = NEGOTIATING,
+    .example = "list-exports.c",
     .see_also = {
       "nbd_aio_opt_list", "nbd_set_opt_mode", "nbd_set_export_name",
     },
@@ -605,6 +664,7 @@ static const struct function functions[] = {
     FN (opt_info), .since = 4,
     .summary = "ask about the chosen export without opening it",
     .ret = RETURN_ERR, .states = NEGOTIATING,
+    .example = "list-exports.c",
     .see_also = { "nbd_aio_opt_info", "nbd_opt_go", "nbd_set_opt_mode" },
   },
   {
@@ -612,6 +672,7 @@ static const struct function functions[] = {
     .summary = "list the meta contexts that match the chosen ones",
     .args = { CLOSURE (context_closure) },
     .ret = RETURN_INT, .states = NEGOTIATING,
+    .example = "negotiate.c",
     .see_also = { "nbd_aio_opt_list_meta_context", "nbd_set_opt_mode" },
   },
   {
@@ -619,6 +680,7 @@ static const struct function functions[] = {
     .summary = "list the meta contexts that match given queries",
     .args = { STRING_LIST ("queries"), CLOSURE (context_closure) },
     .ret = RETURN_INT, .states = NEGOTIATING,
+    .example = "negotiate.c",
     .see_also = {
       "nbd_aio_opt_list_meta_context_queries", "nbd_set_opt_mode",
     },
@@ -628,6 +690,7 @@ static const struct function functions[] = {
     .summary = "select the chosen meta contexts",
     .args = { CLOSURE (context_closure) },
     .ret = RETURN_INT, .states = NEGOTIATING,
+    .example = "negotiate.c",
     .see_also = { "nbd_aio_opt_set_meta_context", "nbd_set_opt_mode" },
   },
   {
@@ -635,6 +698,7 @@ static const struct function functions[] = {
     .summary = "select meta contexts by given queries",
     .args = { STRING_LIST ("queries"), CLOSURE (context_closure) },
     .ret = RETURN_INT, .states = NEGOTIATING,
+    .example = "negotiate.c",
     .see_also = { "nbd_aio_opt_set_meta_context_queries", "nbd_set_opt_mode" },
   },
   {
@@ -642,6 +706,7 @@ static const struct function functions[] = {
     .summary = "add a meta context to those that are asked for",
     .args = { STRING ("name") },
     .ret = RETURN_ERR, .states = CREATED | NEGOTIATING,
+    .example = "block-status.c",
     .see_also = {
       "nbd_can_meta_context", "nbd_block_status", "nbd_clear_meta_contexts",
     },
@@ -650,6 +715,7 @@ static const struct function functions[] = {
     FN (get_nr_meta_contexts), .since = 6,
     .summary = "count the meta contexts that are asked for",
     .ret = RETURN_SSIZE, .states = ANY,
+    .example = "negotiate.c",
     .see_also = { "nbd_get_meta_context", "nbd_add_meta_context" },
   },
   {
@@ -657,12 +723,14 @@ static const struct function functions[] = {
     .summary = "return one of the meta contexts that are asked for",
     .args = { SIZE ("i") },
     .ret = RETURN_STRING, .states = ANY,
+    .example = "negotiate.c",
     .see_also = { "nbd_get_nr_meta_contexts" },
   },
   {
     FN (clear_meta_contexts), .since = 6,
     .summary = "ask for no meta contexts",
     .ret = RETURN_ERR, .states = CREATED | NEGOTIATING,
+    .example = "negotiate.c",
     .see_also = { "nbd_add_meta_context" },
   },
   {
@@ -671,6 +739,7 @@ static const struct function functions[] = {
     .args = { FLAGS ("mask", transports, "LIBNBD_ALLOW_TRANSPORT_MASK") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "uri_allow_transports",
+    .example = "uri-tool.c",
     .see_also = {
       "nbd_connect_uri", "nbd_set_uri_allow_tls",
       "nbd_set_uri_allow_local_file",
@@ -682,6 +751,7 @@ static const struct function functions[] = {
     .args = { ENUM ("tls", tls_modes) },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "uri_allow_tls",
+    .example = "uri-tool.c",
     .see_also = { "nbd_connect_uri", "nbd_set_uri_allow_transports" },
   },
   {
@@ -690,6 +760,7 @@ static const struct function functions[] = {
     .args = { BOOL ("allow") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "uri_allow_local_file",
+    .example = "uri-tool.c",
     .see_also = { "nbd_connect_uri", "nbd_set_uri_allow_transports" },
   },
   {
@@ -698,6 +769,7 @@ static const struct function functions[] = {
     .args = { BOOL ("allow") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "uri_allow_tls_priority",
+    .example = "uri-tool.c",
     .see_also = { "nbd_connect_uri", "nbd_set_tls_priority" },
   },
   {
@@ -705,6 +777,7 @@ static const struct function functions[] = {
     .summary = "connect to the server that a URI names",
     .args = { STRING ("uri") },
     .ret = RETURN_ERR, .states = CREATED,
+    .example = "uri-tool.c",
     .see_also = {
       "nbd_aio_connect_uri", "nbd_get_uri", "nbd_is_uri",
       "nbd_set_uri_allow_transports", "nbd_supports_uri",
@@ -715,6 +788,7 @@ static const struct function functions[] = {
     .summary = "connect to a server over a Unix domain socket",
     .args = { STRING ("unixsocket") },
     .ret = RETURN_ERR, .states = CREATED,
+    .example = "simple-read.c",
     .see_also = { "nbd_aio_connect_unix", "nbd_connect_socket" },
   },
   {
@@ -722,6 +796,7 @@ static const struct function functions[] = {
     .summary = "connect to a server over vsock",
     .args = { UINT32 ("cid"), UINT32 ("port") },
     .ret = RETURN_ERR, .states = CREATED,
+    .example = "connect-vsock.c",
     .see_also = { "nbd_aio_connect_vsock", "nbd_supports_vsock" },
   },
   {
@@ -729,6 +804,7 @@ static const struct function functions[] = {
     .summary = "connect to a server over TCP",
     .args = { STRING ("hostname"), STRING ("port") },
     .ret = RETURN_ERR, .states = CREATED,
+    .example = "tls-certificates.c",
     .see_also = { "nbd_aio_connect_tcp", "nbd_connect_socket" },
   },
   {
@@ -736,6 +812,7 @@ static const struct function functions[] = {
     .summary = "speak to a server over a socket of the caller",
     .args = { FD ("sock") },
     .ret = RETURN_ERR, .states = CREATED,
+    .example = "connect-socket.c",
     .see_also = {
       "nbd_aio_connect_socket", "nbd_connect_unix", "nbd_connect_tcp",
     },
@@ -745,6 +822,7 @@ static const struct function functions[] = {
     .summary = "run a server that speaks on its standard input",
     .args = { STRING_LIST ("argv") },
     .ret = RETURN_ERR, .states = CREATED,
+    .example = "run-server.c",
     .see_also = {
       "nbd_aio_connect_command", "nbd_connect_systemd_socket_activation",
       "nbd_kill_subprocess", "nbd_get_subprocess_pid",
@@ -755,6 +833,7 @@ static const struct function functions[] = {
     .summary = "run a server and pass it a listening socket",
     .args = { STRING_LIST ("argv") },
     .ret = RETURN_ERR, .states = CREATED,
+    .example = "run-server.c",
     .see_also = {
       "nbd_aio_connect_systemd_socket_activation",
       "nbd_set_socket_activation_name", "nbd_connect_command",
@@ -766,6 +845,7 @@ static const struct function functions[] = {
     .summary = "name the socket that is passed to a server",
     .args = { STRING ("socket_name") },
     .ret = RETURN_ERR, .states = CREATED,
+    .example = "run-server.c",
     .see_also = {
       "nbd_get_socket_activation_name",
       "nbd_connect_systemd_socket_activation",
@@ -776,71 +856,83 @@ static const struct function functions[] = {
     .summary = "return the name of the socket that is passed",
     .ret = RETURN_STRING, .states = ANY,
     .get_field = "socket_activation_name",
+    .example = "run-server.c",
     .see_also = { "nbd_set_socket_activation_name" },
   },
   {
     FN (is_read_only), .since = 0,
     .summary = "tell whether the export is read-only",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "write-block.c",
     .see_also = { "nbd_pwrite" },
   },
   {
     FN (can_flush), .since = 0,
     .summary = "tell whether the server can flush",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "write-block.c",
     .see_also = { "nbd_flush" },
   },
   {
     FN (can_fua), .since = 0,
     .summary = "tell whether the server knows forced unit access",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "erase-range.c",
     .see_also = { "nbd_pwrite" },
   },
   {
     FN (is_rotational), .since = 0,
     .summary = "tell whether the export is on a rotating disk",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "multi-conn.c",
   },
   {
     FN (can_trim), .since = 0,
     .summary = "tell whether the server can trim",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "erase-range.c",
     .see_also = { "nbd_trim" },
   },
   {
     FN (can_zero), .since = 0,
     .summary = "tell whether the server can write zeroes",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "erase-range.c",
     .see_also = { "nbd_zero" },
   },
   {
     FN (can_fast_zero), .since = 2,
     .summary = "tell whether the server can refuse slow zeroing",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "erase-range.c",
     .see_also = { "nbd_zero" },
   },
   {
     FN (can_block_status_payload), .since = 18,
     .summary = "tell whether block status can be limited to some contexts",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "block-status.c",
     .see_also = { "nbd_block_status_filter" },
   },
   {
     FN (can_df), .since = 0,
     .summary = "tell whether the server can reply to a read in one piece",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "sparse-read.c",
     .see_also = { "nbd_pread_structured" },
   },
   {
     FN (can_multi_conn), .since = 0,
     .summary = "tell whether several connections see the same data",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "multi-conn.c",
     .see_also = { "nbd_flush" },
   },
   {
     FN (can_cache), .since = 0,
     .summary = "tell whether the server can prefetch",
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "erase-range.c",
     .see_also = { "nbd_cache" },
   },
   {
@@ -848,17 +940,20 @@ static const struct function functions[] = {
     .summary = "tell whether a meta context was granted",
     .args = { STRING ("metacontext") },
     .ret = RETURN_BOOL, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "block-status.c",
     .see_also = { "nbd_add_meta_context", "nbd_block_status" },
   },
   {
     FN (get_protocol), .since = 2,
     .summary = "return which form of the protocol is spoken",
     .ret = RETURN_STATIC_STRING, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "old-client.c",
   },
   {
     FN (get_size), .since = 0,
     .summary = "return the size of the export",
     .ret = RETURN_INT64, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "simple-read.c",
     .see_also = { "nbd_get_block_size" },
   },
   {
@@ -866,6 +961,7 @@ static const struct function functions[] = {
     .summary = "return a size constraint of the server",
     .args = { ENUM ("size_type", block_sizes) },
     .ret = RETURN_INT64, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "connect-socket.c",
     .see_also = { "nbd_get_size", "nbd_set_request_block_size" },
   },
   {
@@ -877,6 +973,7 @@ static const struct function functions[] = {
       CMD_FLAGS ("0"),
     },
     .ret = RETURN_ERR, .states = CONNECTED,
+    .example = "simple-read.c",
     .see_also = { "nbd_aio_pread", "nbd_pread_structured" },
   },
   {
@@ -889,6 +986,7 @@ static const struct function functions[] = {
       CMD_FLAGS ("LIBNBD_CMD_FLAG_DF"),
     },
     .ret = RETURN_ERR, .states = CONNECTED,
+    .example = "sparse-read.c",
     .see_also = { "nbd_aio_pread_structured", "nbd_pread", "nbd_can_df" },
   },
   {
@@ -900,6 +998,7 @@ static const struct function functions[] = {
       CMD_FLAGS ("LIBNBD_CMD_FLAG_FUA | LIBNBD_CMD_FLAG_PAYLOAD_LEN"),
     },
     .ret = RETURN_ERR, .states = CONNECTED,
+    .example = "write-block.c",
     .see_also = { "nbd_aio_pwrite", "nbd_pread", "nbd_flush", "nbd_can_fua" },
   },
   {
@@ -907,6 +1006,7 @@ static const struct function functions[] = {
     .summary = "disconnect from the server",
     .args = { FLAGS ("flags", shutdown_flags, "LIBNBD_SHUTDOWN_MASK") },
     .ret = RETURN_ERR, .states = NEGOTIATING | CONNECTED,
+    .example = "simple-read.c",
     .see_also = { "nbd_aio_disconnect", "nbd_close" },
   },
   {
@@ -914,6 +1014,7 @@ static const struct function functions[] = {
     .summary = "commit finished writes to permanent storage",
     .args = { CMD_FLAGS ("0") },
     .ret = RETURN_ERR, .states = CONNECTED,
+    .example = "write-block.c",
     .see_also = { "nbd_aio_flush", "nbd_can_flush" },
   },
   {
@@ -925,6 +1026,7 @@ static const struct function functions[] = {
       CMD_FLAGS ("LIBNBD_CMD_FLAG_FUA"),
     },
     .ret = RETURN_ERR, .states = CONNECTED,
+    .example = "erase-range.c",
     .see_also = { "nbd_aio_trim", "nbd_can_trim" },
   },
   {
@@ -932,6 +1034,7 @@ static const struct function functions[] = {
     .summary = "ask the server to prefetch data",
     .args = { UINT64 ("count"), UINT64 ("offset"), CMD_FLAGS ("0") },
     .ret = RETURN_ERR, .states = CONNECTED,
+    .example = "erase-range.c",
     .see_also = { "nbd_aio_cache", "nbd_can_cache" },
   },
   {
@@ -944,6 +1047,7 @@ static const struct function functions[] = {
                  "LIBNBD_CMD_FLAG_FAST_ZERO"),
     },
     .ret = RETURN_ERR, .states = CONNECTED,
+    .example = "erase-range.c",
     .see_also = { "nbd_aio_zero", "nbd_can_zero" },
   },
   {
@@ -956,6 +1060,7 @@ static const struct function functions[] = {
       CMD_FLAGS ("LIBNBD_CMD_FLAG_REQ_ONE"),
     },
     .ret = RETURN_ERR, .states = CONNECTED,
+    .example = "block-status.c",
     .see_also = {
       "nbd_aio_block_status", "nbd_block_status_64", "nbd_add_meta_context",
       "nbd_can_meta_context",
@@ -971,6 +1076,7 @@ static const struct function functions[] = {
       CMD_FLAGS ("LIBNBD_CMD_FLAG_REQ_ONE"),
     },
     .ret = RETURN_ERR, .states = CONNECTED,
+    .example = "map-image.c",
     .see_also = {
       "nbd_aio_block_status_64", "nbd_block_status", "nbd_block_status_filter",
       "nbd_add_meta_context",
@@ -987,6 +1093,7 @@ static const struct function functions[] = {
       CMD_FLAGS ("LIBNBD_CMD_FLAG_REQ_ONE | LIBNBD_CMD_FLAG_PAYLOAD_LEN"),
     },
     .ret = RETURN_ERR, .states = CONNECTED,
+    .example = "block-status.c",
     .see_also = {
       "nbd_aio_block_status_filter", "nbd_block_status_64",
       "nbd_can_block_status_payload",
@@ -997,6 +1104,7 @@ static const struct function functions[] = {
     .summary = "wait once until the connection makes progress",
     .args = { INT ("timeout") },
     .ret = RETURN_INT, .states = ANY,
+    .example = "connect-any.c",
     .see_also = { "nbd_poll2", "nbd_aio_get_direction" },
   },
   {
@@ -1004,6 +1112,7 @@ static const struct function functions[] = {
     .summary = "wait for the connection or for another descriptor",
     .args = { FD ("fd"), INT ("timeout") },
     .ret = RETURN_INT, .states = ANY,
+    .example = "stop-read.c",
     .see_also = { "nbd_poll" },
   },
   {
@@ -1012,6 +1121,7 @@ static const struct function functions[] = {
     .args = { SOCKADDR ("addr", "addrlen") },
     .ret = RETURN_ERR, .states = CREATED,
     .async = ASYNC_CONNECT,
+    .example = "connect-any.c",
     .see_also = { "nbd_aio_connect_socket", "nbd_aio_is_connecting" },
   },
   {
@@ -1020,6 +1130,7 @@ static const struct function functions[] = {
     .args = { STRING ("uri") },
     .ret = RETURN_ERR, .states = CREATED,
     .async = ASYNC_CONNECT,
+    .example = "connect-any.c",
     .see_also = { "nbd_connect_uri" },
   },
   {
@@ -1028,6 +1139,7 @@ static const struct function functions[] = {
     .args = { STRING ("unixsocket") },
     .ret = RETURN_ERR, .states = CREATED,
     .async = ASYNC_CONNECT,
+    .example = "poll-loop.c",
     .see_also = { "nbd_connect_unix" },
   },
   {
@@ -1036,6 +1148,7 @@ static const struct function functions[] = {
     .args = { UINT32 ("cid"), UINT32 ("port") },
     .ret = RETURN_ERR, .states = CREATED,
     .async = ASYNC_CONNECT,
+    .example = "connect-any.c",
     .see_also = { "nbd_connect_vsock" },
   },
   {
@@ -1044,6 +1157,7 @@ static const struct function functions[] = {
     .args = { STRING ("hostname"), STRING ("port") },
     .ret = RETURN_ERR, .states = CREATED,
     .async = ASYNC_CONNECT,
+    .example = "connect-any.c",
     .see_also = { "nbd_connect_tcp" },
   },
   {
@@ -1052,6 +1166,7 @@ static const struct function functions[] = {
     .args = { FD ("sock") },
     .ret = RETURN_ERR, .states = CREATED,
     .async = ASYNC_CONNECT,
+    .example = "connect-any.c",
     .see_also = { "nbd_connect_socket" },
   },
   {
@@ -1060,6 +1175,7 @@ static const struct function functions[] = {
     .args = { STRING_LIST ("argv") },
     .ret = RETURN_ERR, .states = CREATED,
     .async = ASYNC_CONNECT,
+    .example = "connect-any.c",
     .see_also = { "nbd_connect_command" },
   },
   {
@@ -1068,6 +1184,7 @@ static const struct function functions[] = {
     .args = { STRING_LIST ("argv") },
     .ret = RETURN_ERR, .states = CREATED,
     .async = ASYNC_CONNECT,
+    .example = "connect-any.c",
     .see_also = { "nbd_connect_systemd_socket_activation" },
   },
   {
@@ -1076,6 +1193,7 @@ static const struct function functions[] = {
     .args = { COMPLETION },
     .ret = RETURN_ERR, .states = NEGOTIATING,
     .async = ASYNC_COMPLETION,
+    .example = "negotiate-async.c",
     .see_also = { "nbd_opt_go" },
   },
   {
@@ -1083,6 +1201,7 @@ static const struct function functions[] = {
     .summary = "start giving up the negotiation",
     .ret = RETURN_ERR, .states = NEGOTIATING,
     .async = ASYNC_CONNECT,
+    .example = "negotiate-async.c",
     .see_also = { "nbd_opt_abort" },
   },
   {
@@ -1091,6 +1210,7 @@ static const struct function functions[] = {
     .args = { COMPLETION },
     .ret = RETURN_ERR, .states = NEGOTIATING,
     .async = ASYNC_COMPLETION,
+    .example = "negotiate-async.c",
     .see_also = { "nbd_opt_extended_headers" },
   },
   {
@@ -1099,6 +1219,7 @@ static const struct function functions[] = {
     .args = { COMPLETION },
     .ret = RETURN_ERR, .states = NEGOTIATING,
     .async = ASYNC_COMPLETION,
+    .example = "negotiate-async.c",
     .see_also = { "nbd_opt_starttls" },
   },
   {
@@ -1107,6 +1228,7 @@ static const struct function functions[] = {
     .args = { COMPLETION },
     .ret = RETURN_ERR, .states = NEGOTIATING,
     .async = ASYNC_COMPLETION,
+    .example = "negotiate-async.c",
     .see_also = { "nbd_opt_structured_reply" },
   },
   {
@@ -1115,6 +1237,7 @@ static const struct function functions[] = {
     .args = { CLOSURE (list_closure), COMPLETION },
     .ret = RETURN_ERR, .states = NEGOTIATING,
     .async = ASYNC_COMPLETION,
+    .example = "negotiate-async.c",
     .see_also = { "nbd_opt_list" },
   },
   {
@@ -1123,6 +1246,7 @@ static const struct function functions[] = {
     .args = { COMPLETION },
     .ret = RETURN_ERR, .states = NEGOTIATING,
     .async = ASYNC_COMPLETION,
+    .example = "negotiate-async.c",
     .see_also = { "nbd_opt_info" },
   },
   {
@@ -1131,6 +1255,7 @@ static const struct function functions[] = {
     .args = { CLOSURE (context_closure), COMPLETION },
     .ret = RETURN_INT, .states = NEGOTIATING,
     .async = ASYNC_COMPLETION,
+    .example = "negotiate-async.c",
     .see_also = { "nbd_opt_list_meta_context" },
   },
   {
@@ -1139,6 +1264,7 @@ static const struct function functions[] = {
     .args = { STRING_LIST ("queries"), CLOSURE (context_closure), COMPLETION },
     .ret = RETURN_INT, .states = NEGOTIATING,
     .async = ASYNC_COMPLETION,
+    .example = "negotiate-async.c",
     .see_also = { "nbd_opt_list_meta_context_queries" },
   },
   {
@@ -1147,6 +1273,7 @@ static const struct function functions[] = {
     .args = { CLOSURE (context_closure), COMPLETION },
     .ret = RETURN_INT, .states = NEGOTIATING,
     .async = ASYNC_COMPLETION,
+    .example = "negotiate-async.c",
     .see_also = { "nbd_opt_set_meta_context" },
   },
   {
@@ -1155,6 +1282,7 @@ static const struct function functions[] = {
     .args = { STRING_LIST ("queries"), CLOSURE (context_closure), COMPLETION },
     .ret = RETURN_INT, .states = NEGOTIATING,
     .async = ASYNC_COMPLETION,
+    .example = "negotiate-async.c",
     .see_also = { "nbd_opt_set_meta_context_queries" },
   },
   {
@@ -1168,6 +1296,7 @@ static const struct function functions[] = {
     },
     .ret = RETURN_COOKIE, .states = CONNECTED,
     .async = ASYNC_COMPLETION,
+    .example = "copy-image.c",
     .see_also = { "nbd_pread" },
   },
   {
@@ -1182,6 +1311,7 @@ static const struct function functions[] = {
     },
     .ret = RETURN_COOKIE, .states = CONNECTED,
     .async = ASYNC_COMPLETION,
+    .example = "sparse-read.c",
     .see_also = { "nbd_pread_structured" },
   },
   {
@@ -1195,6 +1325,7 @@ static const struct function functions[] = {
     },
     .ret = RETURN_COOKIE, .states = CONNECTED,
     .async = ASYNC_COMPLETION,
+    .example = "write-image.c",
     .see_also = { "nbd_pwrite" },
   },
   {
@@ -1203,6 +1334,7 @@ static const struct function functions[] = {
     .args = { CMD_FLAGS ("0") },
     .ret = RETURN_ERR, .states = CONNECTED,
     .async = ASYNC_CLOSE,
+    .example = "poll-loop.c",
     .see_also = { "nbd_shutdown" },
   },
   {
@@ -1211,6 +1343,7 @@ static const struct function functions[] = {
     .args = { COMPLETION, CMD_FLAGS ("0") },
     .ret = RETURN_COOKIE, .states = CONNECTED,
     .async = ASYNC_COMPLETION,
+    .example = "write-image.c",
     .see_also = { "nbd_flush" },
   },
   {
@@ -1224,6 +1357,7 @@ static const struct function functions[] = {
     },
     .ret = RETURN_COOKIE, .states = CONNECTED,
     .async = ASYNC_COMPLETION,
+    .example = "write-image.c",
     .see_also = { "nbd_trim" },
   },
   {
@@ -1237,6 +1371,7 @@ static const struct function functions[] = {
     },
     .ret = RETURN_COOKIE, .states = CONNECTED,
     .async = ASYNC_COMPLETION,
+    .example = "multi-conn.c",
     .see_also = { "nbd_cache" },
   },
   {
@@ -1251,6 +1386,7 @@ static const struct function functions[] = {
     },
     .ret = RETURN_COOKIE, .states = CONNECTED,
     .async = ASYNC_COMPLETION,
+    .example = "write-image.c",
     .see_also = { "nbd_zero" },
   },
   {
@@ -1265,6 +1401,7 @@ static const struct function functions[] = {
     },
     .ret = RETURN_COOKIE, .states = CONNECTED,
     .async = ASYNC_COMPLETION,
+    .example = "count-data.c",
     .see_also = { "nbd_block_status" },
   },
   {
@@ -1279,6 +1416,7 @@ static const struct function functions[] = {
     },
     .ret = RETURN_COOKIE, .states = CONNECTED,
     .async = ASYNC_COMPLETION,
+    .example = "count-data.c",
     .see_also = { "nbd_block_status_64" },
   },
   {
@@ -1294,18 +1432,21 @@ static const struct function functions[] = {
     },
     .ret = RETURN_COOKIE, .states = CONNECTED,
     .async = ASYNC_COMPLETION,
+    .example = "count-data.c",
     .see_also = { "nbd_block_status_filter" },
   },
   {
     FN (aio_get_fd), .since = 0,
     .summary = "return the file descriptor to poll",
     .ret = RETURN_FD, .states = ANY,
+    .example = "poll-loop.c",
     .see_also = { "nbd_aio_get_direction", "nbd_poll" },
   },
   {
     FN (aio_get_direction), .since = 0,
     .summary = "tell what to poll the file descriptor for",
     .ret = RETURN_UINT, .states = ANY, .never_fails = true, .no_lock = true,
+    .example = "poll-loop.c",
     .see_also = {
       "nbd_aio_get_fd", "nbd_aio_notify_read", "nbd_aio_notify_write",
     },
@@ -1314,54 +1455,63 @@ static const struct function functions[] = {
     FN (aio_notify_read), .since = 0,
     .summary = "say that the file descriptor is readable",
     .ret = RETURN_ERR, .states = ANY,
+    .example = "poll-loop.c",
     .see_also = { "nbd_aio_notify_write", "nbd_aio_get_direction" },
   },
   {
     FN (aio_notify_write), .since = 0,
     .summary = "say that the file descriptor is writable",
     .ret = RETURN_ERR, .states = ANY,
+    .example = "poll-loop.c",
     .see_also = { "nbd_aio_notify_read", "nbd_aio_get_direction" },
   },
   {
     FN (aio_is_created), .since = 0,
     .summary = "tell whether the handle was only created so far",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true, .no_lock = true,
+    .example = "connect-any.c",
     .see_also = { "nbd_connection_state", "nbd_aio_get_direction" },
   },
   {
     FN (aio_is_connecting), .since = 0,
     .summary = "tell whether the connection is being made",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true, .no_lock = true,
+    .example = "negotiate-async.c",
     .see_also = { "nbd_connection_state", "nbd_aio_get_direction" },
   },
   {
     FN (aio_is_negotiating), .since = 4,
     .summary = "tell whether the handle waits for an option call",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true, .no_lock = true,
+    .example = "list-exports.c",
     .see_also = { "nbd_connection_state", "nbd_aio_get_direction" },
   },
   {
     FN (aio_is_ready), .since = 0,
     .summary = "tell whether all that was issued has been sent",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true, .no_lock = true,
+    .example = "connect-any.c",
     .see_also = { "nbd_connection_state", "nbd_aio_get_direction" },
   },
   {
     FN (aio_is_processing), .since = 0,
     .summary = "tell whether something waits to be sent",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true, .no_lock = true,
+    .example = "multi-conn.c",
     .see_also = { "nbd_connection_state", "nbd_aio_get_direction" },
   },
   {
     FN (aio_is_dead), .since = 0,
     .summary = "tell whether the connection failed",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true, .no_lock = true,
+    .example = "poll-loop.c",
     .see_also = { "nbd_connection_state", "nbd_aio_get_direction" },
   },
   {
     FN (aio_is_closed), .since = 0,
     .summary = "tell whether the connection was shut down",
     .ret = RETURN_BOOL, .states = ANY, .never_fails = true, .no_lock = true,
+    .example = "poll-loop.c",
     .see_also = { "nbd_connection_state", "nbd_aio_get_direction" },
   },
   {
@@ -1369,30 +1519,35 @@ static const struct function functions[] = {
     .summary = "ask whether a command is complete, and retire it",
     .args = { UINT64 ("cookie") },
     .ret = RETURN_BOOL, .states = ANY,
+    .example = "poll-loop.c",
     .see_also = { "nbd_aio_peek_command_completed" },
   },
   {
     FN (aio_peek_command_completed), .since = 0,
     .summary = "find a command that is complete",
     .ret = RETURN_INT64, .states = ANY,
+    .example = "write-image.c",
     .see_also = { "nbd_aio_command_completed" },
   },
   {
     FN (aio_in_flight), .since = 0,
     .summary = "count the commands that await a reply",
     .ret = RETURN_INT, .states = CONNECTED | CLOSED | DEAD,
+    .example = "write-image.c",
     .see_also = { "nbd_aio_command_completed" },
   },
   {
     FN (connection_state), .since = 0,
     .summary = "describe the state of the connection in words",
     .ret = RETURN_STATIC_STRING, .states = ANY,
+    .example = "connect-any.c",
   },
   {
     FN (get_package_name), .since = 0,
     .summary = "return the name of the library",
     .ret = RETURN_STATIC_STRING, .states = ANY,
     .never_fails = true, .no_lock = true,
+    .example = "library-info.c",
     .see_also = { "nbd_get_version" },
   },
   {
@@ -1400,6 +1555,7 @@ static const struct function functions[] = {
     .summary = "return the version of the library",
     .ret = RETURN_STATIC_STRING, .states = ANY,
     .never_fails = true, .no_lock = true,
+    .example = "library-info.c",
     .see_also = { "nbd_get_package_name", "nbd_get_version_extra" },
   },
   {
@@ -1407,12 +1563,14 @@ static const struct function functions[] = {
     .summary = "send a signal to the server that was started",
     .args = { INT ("signum") },
     .ret = RETURN_ERR, .states = ANY,
+    .example = "run-server.c",
     .see_also = { "nbd_get_subprocess_pid", "nbd_connect_command" },
   },
   {
     FN (get_subprocess_pid), .since = 22,
     .summary = "return the process id of the server that was started",
     .ret = RETURN_INT64, .states = ANY,
+    .example = "run-server.c",
     .see_also = { "nbd_kill_subprocess", "nbd_connect_command" },
   },
   {
@@ -1420,6 +1578,7 @@ static const struct function functions[] = {
     .summary = "tell whether the library can use TLS",
     .ret = RETURN_BOOL, .states = ANY,
     .never_fails = true, .no_lock = true,
+    .example = "library-info.c",
     .see_also = { "nbd_set_tls" },
   },
   {
@@ -1427,6 +1586,7 @@ static const struct function functions[] = {
     .summary = "tell whether the library can use vsock",
     .ret = RETURN_BOOL, .states = ANY,
     .never_fails = true, .no_lock = true,
+    .example = "library-info.c",
     .see_also = { "nbd_connect_vsock" },
   },
   {
@@ -1434,6 +1594,7 @@ static const struct function functions[] = {
     .summary = "tell whether the library understands URIs",
     .ret = RETURN_BOOL, .states = ANY,
     .never_fails = true, .no_lock = true,
+    .example = "library-info.c",
     .see_also = { "nbd_connect_uri" },
   },
   {
@@ -1441,6 +1602,7 @@ static const struct function functions[] = {
     .summary = "return a URI that leads to the same export",
     .ret = RETURN_STRING,
     .states = CONNECTING | NEGOTIATING | CONNECTED | CLOSED | DEAD,
+    .example = "uri-tool.c",
     .see_also = { "nbd_connect_uri" },
   },
   {
@@ -1448,6 +1610,7 @@ static const struct function functions[] = {
     .summary = "tell whether a string looks like an NBD URI",
     .args = { STRING ("uri") },
     .ret = RETURN_BOOL, .states = ANY,
+    .example = "uri-tool.c",
     .see_also = { "nbd_connect_uri", "nbd_get_uri" },
   },
   {
@@ -1455,18 +1618,21 @@ static const struct function functions[] = {
     .summary = "return the version suffix chosen by the packager",
     .ret = RETURN_STATIC_STRING, .states = ANY,
     .never_fails = true, .no_lock = true,
+    .example = "library-info.c",
     .see_also = { "nbd_get_version" },
   },
   {
     FN (get_handle_size), .since = 24,
     .summary = "estimate the memory that the handle holds",
     .ret = RETURN_SSIZE, .states = ANY,
+    .example = "debug-log.c",
   },
   {
     FN (add_close_callback), .since = 26,
     .summary = "call a function when the handle is closed",
     .args = { CLOSURE (close_closure) },
     .ret = RETURN_ERR, .states = ANY,
+    .example = "multi-conn.c",
   },
   {
     FN (set_keepalive), .since = 26,
@@ -1474,6 +1640,7 @@ static const struct function functions[] = {
     .args = { BOOL ("enable") },
     .ret = RETURN_ERR, .states = CREATED,
     .set_field = "keepalive",
+    .example = "connect-any.c",
     .see_also = { "nbd_set_tcp_option", "nbd_connect_tcp" },
   },
   {
@@ -1481,6 +1648,7 @@ static const struct function functions[] = {
     .summary = "set an option of TCP sockets",
     .args = { INT ("option"), INT ("v") },
     .ret = RETURN_ERR, .states = CREATED,
+    .example = "connect-any.c",
     .see_also = { "nbd_set_keepalive", "nbd_connect_tcp" },
   },
 };

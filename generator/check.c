@@ -198,6 +198,7 @@ check_function (struct checker *c, const struct function *f)
           f->summary[strlen (f->summary) - 1] != '.',
           "the summary starts in lower case and has no full stop");
   }
+  rule (c, f->example && *f->example, "there is no example");
   rule (c, f->ret != RETURN_UNSET, "there is no return kind");
   rule (c, f->states != 0 && (f->states & ~ANY) == 0,
         "states must be some of the six");

@@ -191,11 +191,9 @@ emit_pod (struct output *o, const struct api *api, const struct function *f,
     errors (o, f, body);
   handle_state (o, f);
   version (o, f);
-  if (example) {
-    section (o, "EXAMPLE");
-    out (o, "From F<examples/%s>:\n\n", f->example);
-    verbatim (o, example);
-  }
+  section (o, "EXAMPLE");
+  out (o, "From F<examples/%s>:\n\n", f->example);
+  verbatim (o, example);
   section (o, "SEE ALSO");
   for (size_t i = 0; i < MAX_SEE_ALSO && f->see_also[i]; i++)
     out (o, "L<%s(3)>,\n", f->see_also[i]);

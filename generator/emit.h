@@ -15,7 +15,7 @@ void emit_wrappers (struct output *o, const struct api *api);
 void emit_symbol_map (struct output *o, const struct api *api);
 void emit_symbol_list (struct output *o, const struct api *api);
 
-/* The POD of one manual page.  EXAMPLE is the text of the example or NULL. */
+/* The POD of one manual page.  EXAMPLE is the text of the example. */
 void emit_pod (struct output *o, const struct api *api,
                const struct function *f, const struct pod_body *body,
                const char *example);

@@ -10,6 +10,7 @@ generator_sources = \
 	generator/emit-pod.c \
 	generator/emit-symbols.c \
 	generator/emit-wrappers.c \
+	generator/example.c \
 	generator/kinds.c \
 	generator/main.c \
 	generator/output.c \
@@ -18,6 +19,7 @@ generator_sources = \
 generator_headers = \
 	generator/check.h \
 	generator/emit.h \
+	generator/example.h \
 	generator/model.h \
 	generator/output.h \
 	generator/pod.h

@@ -6,11 +6,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
 #include "emit.h"
+#include "example.h"
 
 /* The outputs that need the table and nothing else. */
 static const struct {
@@ -40,36 +40,13 @@ usage (void)
   return 2;
 }
 
-/* The lines of TEXT between the line that has "[NAME]" and the one that has
- * "[end]"; NULL if they are not there.
- */
-static char *
-example_lines (char *text, const char *name)
-{
-  char marker[128], *start, *end;
-
-  snprintf (marker, sizeof marker, "/* [%s] */\n", name);
-  start = strstr (text, marker);
-  if (start == NULL)
-    return NULL;
-  start += strlen (marker);
-  end = strstr (start, "/* [end] */");
-  if (end == NULL)
-    return NULL;
-  while (end > start && end[-1] != '\n')
-    end--;
-  *end = '\0';
-  return start;
-}
-
 static bool
 write_pod (const char *name, const char *docs, const char *examples,
            const char *file)
 {
   const struct function *f = NULL;
-  struct output o = { 0 }, path = { 0 };
+  struct output o = { 0 }, path = { 0 }, example = { 0 };
   struct pod_body body;
-  char *text = NULL, *example = NULL;
   bool ok = false;
 
   for (size_t i = 0; i < api.nr_functions; i++)
@@ -91,25 +68,18 @@ write_pod (const char *name, const char *docs, const char *examples,
              body.problem);
     goto out_body;
   }
-  if (f->example) {
-    path.len = 0;
-    out (&path, "%s/%s", examples, f->example);
-    text = read_whole_file (path.text);
-    example = text ? example_lines (text, name) : NULL;
-    if (example == NULL) {
-      fprintf (stderr, "%s:%d: error: %s: %s\n", f->file, f->line, path.text,
-               text ? "has no lines for this function" : strerror (errno));
-      goto out_body;
-    }
-  }
-  emit_pod (&o, &api, f, &body, example);
+  path.len = 0;
+  out (&path, "%s/%s", examples, f->example);
+  if (!example_read (&example, &api, f, path.text))
+    goto out_body;
+  emit_pod (&o, &api, f, &body, example.text);
   ok = output_replace (&o, file);
  out_body:
   pod_body_free (&body);
  out:
-  free (text);
   output_free (&o);
   output_free (&path);
+  output_free (&example);
   return ok;
 }
 

@@ -3,101 +3,10 @@
 
 # The example programs against nbdkit: what they print, and how they fail.
 
-srcdir=$(cd "${srcdir:-.}" && pwd)
-builddir=$(cd "${builddir:-.}" && pwd)
+. "${srcdir:=.}/tests/examples/common.sh"
+
 programs='connect-socket copy-image list-exports map-image poll-loop
           simple-read write-block'
-
-if ! command -v nbdkit >/dev/null 2>&1; then
-  echo '1..0 # SKIP nbdkit is not installed'
-  exit 0
-fi
-
-tmp=$(mktemp -d) || exit 1
-cd "$tmp" || exit 1
-trap 'cd /; stop_all; rm -rf "$tmp"' EXIT
-trap 'exit 1' HUP INT TERM
-LC_ALL=C
-export LC_ALL
-unset LIBNBD_DEBUG
-
-cases=0
-failures=0
-
-# NAME: the case holds if the last command succeeded.
-ok ()
-{
-  if [ "$2" -eq 0 ]; then
-    good=
-  else
-    good='not '
-    failures=$((failures + 1))
-  fi
-  cases=$((cases + 1))
-  printf '%sok %d - %s\n' "$good" "$cases" "$1"
-  if [ "$good" ]; then
-    echo "# status $status"
-    sed 's/^/# out: /' out
-    sed 's/^/# err: /' err
-  fi
-}
-
-skip ()
-{
-  cases=$((cases + 1))
-  printf 'ok %d - %s # SKIP %s\n' "$cases" "$1" "$2"
-}
-
-# NAME ARGUMENT...: nbdkit, listening on NAME.sock when this returns.
-serve ()
-{
-  server=$1
-  shift
-  # What it says of requests that fail on purpose is not of interest.
-  if ! nbdkit -U "$server.sock" -P "$server.pid" "$@" 2>"$server.err"; then
-    sed 's/^/# nbdkit: /' "$server.err"
-    return 1
-  fi
-}
-
-stop_all ()
-{
-  for file in "$tmp"/*.pid; do
-    [ -s "$file" ] && kill "$(cat "$file")" 2>/dev/null
-  done
-}
-
-# PROGRAM ARGUMENT...: leaves status, out and err.
-run ()
-{
-  program=$1
-  shift
-  timeout --foreground 60 "$builddir/examples/$program" "$@" \
-    >out 2>err </dev/null
-  status=$?
-  # No failure is an excuse for a crash, or for what a sanitizer finds.
-  if [ "$status" -ge 124 ] ||
-     grep -E 'Sanitizer|runtime error:' err >/dev/null; then
-    ok "$program ends by itself" 1
-  fi
-}
-
-# The program succeeded and had nothing to complain about.
-fine ()
-{
-  [ "$status" -eq 0 ] && [ ! -s err ]
-}
-
-# It failed, and said this.
-failed ()
-{
-  [ "$status" -eq 1 ] && grep -e "$1" err >/dev/null
-}
-
-printed ()
-{
-  grep -x -e "$1" out >/dev/null
-}
 
 # How they are called.
 
@@ -130,8 +39,7 @@ ok 'copy-image makes no file when it cannot connect' $?
 
 # A server of another kind: it hangs up, and never was an NBD server.
 
-if serve gone eval get_size='echo 1024' pread='exit 1' \
-         preconnect='echo EIO no >&2; exit 1'; then
+if serve_gone; then
   for p in $programs; do
     case $p in
     copy-image) more=new.img ;;
@@ -210,17 +118,7 @@ fine && printed 'export name:  *(empty: the default export)' &&
   printed 'protocol:  *oldstyle, simple replies'
 ok 'connect-socket prints what little an oldstyle server says' $?
 
-# A port that is free now may be taken in a moment, so several are tried.
-port=
-for try in 1 2 3 4 5 6 7 8 9 10; do
-  candidate=$(awk -v seed="$$$try" \
-                'BEGIN { srand (seed); print 20000 + int (rand () * 12000) }')
-  if nbdkit -i 127.0.0.1 -p "$candidate" -P tcp.pid memory 7654321 \
-       2>/dev/null; then
-    port=$candidate
-    break
-  fi
-done
+serve_tcp tcp memory 7654321
 name='connect-socket connects to a host and a port'
 if [ "$port" ]; then
   run connect-socket 127.0.0.1 "$port"
@@ -535,5 +433,4 @@ ok 'poll-loop fails when a server dies' $?
 sh -n "$srcdir/examples/quickstart.sh" >out 2>err
 ok 'quickstart.sh is a shell script' $?
 
-echo "1..$cases"
-[ "$failures" -eq 0 ]
+done_testing

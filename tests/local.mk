@@ -23,6 +23,7 @@ EXTRA_DIST += tests/local.mk tests/examples.sh tests/check.sh \
 include tests/unit/local.mk
 include tests/generator/local.mk
 include tests/api/local.mk
+include tests/examples/local.mk
 include tests/interop/local.mk
 include tests/scenarios/local.mk
 include tests/bench/local.mk

@@ -99,18 +99,21 @@ static const struct function functions[] = {
     .summary = "make a handle",
     .ret = RETURN_HANDLE, .states = ANY,
     .by_hand = true, .no_handle = true,
+    .example = "small.c",
   },
   {
     HERE, .name = "close", .since = 0,
     .summary = "release a handle",
     .ret = RETURN_VOID, .states = ANY,
     .never_fails = true, .by_hand = true, .null_handle = true,
+    .example = "small.c",
   },
   {
     HERE, .name = "set_tone", .since = 4,
     .summary = "choose the tone",
     .args = { { ARG (ENUM, "tone"), .set = &tones } },
     .ret = RETURN_ERR, .states = CREATED, .set_field = "tone",
+    .example = "small.c",
     .see_also = { "nbd_get_tone" },
   },
   {
@@ -118,6 +121,7 @@ static const struct function functions[] = {
     .summary = "return the tone",
     .ret = RETURN_ENUM, .states = ANY, .never_fails = true,
     .get_field = "tone",
+    .example = "small.c",
     .see_also = { "nbd_set_tone" },
   },
   {
@@ -125,11 +129,13 @@ static const struct function functions[] = {
     .summary = "choose the title",
     .args = { { ARG (STRING, "title") } },
     .ret = RETURN_ERR, .states = CREATED | NEGOTIATING, .set_field = "title",
+    .example = "small.c",
   },
   {
     HERE, .name = "get_title", .since = 2,
     .summary = "return the title",
     .ret = RETURN_STRING, .states = ANY, .get_field = "title",
+    .example = "small.c",
   },
   {
     HERE, .name = "set_switches", .since = 2,
@@ -137,12 +143,14 @@ static const struct function functions[] = {
     .args = { { ARG (FLAGS, "flags"), .set = &switches,
                 .valid = "LIBNBD_SWITCH_MASK" } },
     .ret = RETURN_ERR, .states = ANY, .set_field = "switches",
+    .example = "small.c",
   },
   {
     HERE, .name = "get_switches", .since = 2,
     .summary = "return the switches",
     .ret = RETURN_UINT32, .states = ANY,
     .never_fails = true, .no_lock = true, .get_field = "switches",
+    .example = "small.c",
   },
   {
     HERE, .name = "aio_fetch", .since = 0,
@@ -165,6 +173,7 @@ static const struct function functions[] = {
               { ARG (UINT64, "offset") },
               { ARG (FLAGS, "flags"), .set = &orders, .valid = "0" } },
     .ret = RETURN_SSIZE, .states = CONNECTED | CLOSED | DEAD,
+    .example = "small.c",
   },
   {
     HERE, .name = "aio_connect_to_whoever_is_the_first_to_answer", .since = 4,
@@ -174,6 +183,7 @@ static const struct function functions[] = {
               { ARG (STRING, "name") },
               { ARG (STRING_LIST, "argv") } },
     .ret = RETURN_ERR, .states = CREATED, .async = ASYNC_CONNECT,
+    .example = "small.c",
   },
   {
     HERE, .name = "tune", .since = 2,
@@ -182,49 +192,58 @@ static const struct function functions[] = {
               { ARG (UINT32, "bits") }, { ARG (SIZE, "size") },
               { ARG (UINTPTR, "cookie") } },
     .ret = RETURN_BOOL, .states = ANY,
+    .example = "small.c",
   },
   {
     HERE, .name = "on_farewell", .since = 4,
     .summary = "call a function at the end",
     .args = { { .kind = ARG_CLOSURE, .closure = &farewell_closure } },
     .ret = RETURN_INT, .states = ANY,
+    .example = "small.c",
   },
   {
     HERE, .name = "get_extent", .since = 2,
     .summary = "return how far it goes",
     .ret = RETURN_INT64, .states = NEGOTIATING | CONNECTED | CLOSED,
+    .example = "small.c",
   },
   {
     HERE, .name = "aio_get_fd", .since = 0,
     .summary = "return the descriptor",
     .ret = RETURN_FD, .states = ANY,
+    .example = "small.c",
   },
   {
     HERE, .name = "describe", .since = 0,
     .summary = "describe the handle in words",
     .ret = RETURN_STATIC_STRING, .states = ANY,
+    .example = "small.c",
   },
   {
     HERE, .name = "get_mask", .since = 0,
     .summary = "return the bits in use",
     .ret = RETURN_UINT, .states = ANY, .never_fails = true,
+    .example = "small.c",
   },
   {
     HERE, .name = "get_total", .since = 4,
     .summary = "return the number of bytes",
     .ret = RETURN_UINT64, .states = ANY,
     .never_fails = true, .no_lock = true,
+    .example = "small.c",
   },
   {
     HERE, .name = "get_private", .since = 4,
     .summary = "return the number given by the caller",
     .ret = RETURN_UINTPTR, .states = ANY, .never_fails = true,
     .get_field = "private_data",
+    .example = "small.c",
   },
   {
     HERE, .name = "forget", .since = 2,
     .summary = "forget the pieces",
     .ret = RETURN_VOID, .states = ANY, .never_fails = true,
+    .example = "small.c",
   },
 };
 

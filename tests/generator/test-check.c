@@ -23,7 +23,8 @@
 #define ROW(f) .file = f, .line = __LINE__
 
 /* The part of a row that is in order. */
-#define NAMED(n) ROW ("rows.c"), .name = n, .since = 2
+#define FUNCTION(n) ROW ("rows.c"), .name = n, .example = "thing.c"
+#define NAMED(n) FUNCTION (n), .since = 2
 #define THING NAMED ("thing"), .summary = "do something"
 #define AIO_THING NAMED ("aio_thing"), .summary = "begin something"
 #define PLAIN .ret = RETURN_ERR, .states = ANY
@@ -109,13 +110,13 @@ static const struct bad_function {
   AGAIN ("the name is not a lower case identifier",
          NAMED (""), .summary = "do something", PLAIN),
   BROKEN ("since must be an even minor version, at most 6",
-          ROW ("rows.c"), .name = "thing", .since = 3,
+          FUNCTION ("thing"), .since = 3,
           .summary = "do something", PLAIN),
   AGAIN ("since must be an even minor version, at most 6",
-         ROW ("rows.c"), .name = "thing", .since = 8,
+         FUNCTION ("thing"), .since = 8,
          .summary = "do something", PLAIN),
   AGAIN ("since must be an even minor version, at most 6",
-         ROW ("rows.c"), .name = "thing", .since = -2,
+         FUNCTION ("thing"), .since = -2,
          .summary = "do something", PLAIN),
   BROKEN ("there is no summary",
           NAMED ("thing"), PLAIN),
@@ -129,6 +130,12 @@ static const struct bad_function {
           NAMED ("thing"), .summary = "Do something", PLAIN),
   AGAIN ("the summary starts in lower case and has no full stop",
          NAMED ("thing"), .summary = "do something.", PLAIN),
+  BROKEN ("there is no example",
+          ROW ("rows.c"), .name = "thing", .since = 2,
+          .summary = "do something", PLAIN),
+  AGAIN ("there is no example",
+         ROW ("rows.c"), .name = "thing", .since = 2,
+         .summary = "do something", .example = "", PLAIN),
   BROKEN ("there is no return kind",
           THING, .states = ANY),
   BROKEN ("states must be some of the six",

@@ -187,8 +187,8 @@ main (void)
   test_coverage ();
   test_whole_table ();
   compare_page ("aio_fetch", full_body, example);
-  compare_page ("set_tone", short_body, NULL);
-  compare_page ("get_mask", short_body, NULL);
-  compare_page ("create", short_body, NULL);
+  compare_page ("set_tone", short_body, example);
+  compare_page ("get_mask", short_body, example);
+  compare_page ("create", short_body, example);
   return tap_end ();
 }
