@@ -58,6 +58,23 @@ if !SANITIZE
 NO_UNDEFINED = -no-undefined -Wl,-z,defs
 endif
 
+# In the static library the hidden symbols of the objects would be as global as
+# the API's, and a program with a "fail" or a "queue_push" of its own could not
+# be linked.  So the archive that libtool made is replaced by one with a single
+# object, in which they are local.
+if HIDE_NAMES
+hidden_stamp = lib/libnbd.a.stamp
+all-local: $(hidden_stamp)
+lib/libnbd.a.stamp: lib/libnbd.la
+	$(AM_V_GEN)rm -f lib/libnbd.a && \
+	$(LD_MERGE) -o lib/libnbd.o --whole-archive lib/.libs/libengine.a && \
+	$(OBJCOPY_HIDE) lib/libnbd.o && \
+	$(AR) cr lib/libnbd.a lib/libnbd.o && \
+	$(RANLIB) lib/libnbd.a && \
+	mv -f lib/libnbd.a lib/.libs/libnbd.a && rm -f lib/libnbd.o && touch $@
+CLEANFILES += lib/libnbd.a.stamp lib/libnbd.a lib/libnbd.o
+endif
+
 nodist_include_HEADERS = include/libnbd.h
 
 pkgconfigdir = $(libdir)/pkgconfig

@@ -22,6 +22,7 @@ EXTRA_DIST += tests/local.mk tests/examples.sh tests/check.sh \
 
 include tests/unit/local.mk
 include tests/generator/local.mk
+include tests/abi/local.mk
 include tests/api/local.mk
 include tests/examples/local.mk
 include tests/interop/local.mk

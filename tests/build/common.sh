@@ -116,16 +116,58 @@ sanitized ()
   test -n "$(make_variable SANITIZE_FLAGS)"
 }
 
+# enabled VARIABLE: of the libtool of the build.
+enabled ()
+{
+  "$builddir/libtool" --config | grep -q "^$1=yes"
+}
+
+# make_install TARGETS FOLDER
+make_install ()
+{
+  # The targets are words.
+  # shellcheck disable=SC2086
+  (cd "$builddir" && $MAKE $1 DESTDIR="$2")
+}
+
 # accepts COMPILER STANDARD FOLDER FILE
 accepts ()
 {
   "$1" -std="$2" -Wall -Wextra -pedantic -Werror -fsyntax-only "-I$3" "$4"
 }
 
-# check_header FOLDER: a case for each language that libnbd.h is written for.
+# check_languages HOW FOLDER FILE: a case for each language that libnbd.h is
+# written for.
+check_languages ()
+{
+  cp "$3" "$3.cc" || return
+  for _pair in gcc:c99 gcc:c11 gcc:c17 gcc:gnu11 \
+               clang:c99 clang:c11 clang:c17 clang:gnu11 \
+               g++:c++98 g++:c++03 g++:c++11 g++:c++14 g++:c++17 g++:c++20 \
+               clang++:c++98 clang++:c++03 clang++:c++11 clang++:c++14 \
+               clang++:c++17 clang++:c++20; do
+    _cc=${_pair%%:*}
+    _std=${_pair#*:}
+    case $_cc in
+      *++) _file=$3.cc ;;
+      *) _file=$3 ;;
+    esac
+    _name="$_cc -std=$_std accepts the header, $1"
+    if ! has "$_cc"; then
+      skip "$_name" "there is no $_cc"
+    elif ! echo 'int main (void) { return 0; }' |
+         "$_cc" -x "$(case $_cc in *++) echo c++ ;; *) echo c ;; esac)" \
+           -std="$_std" -fsyntax-only - > /dev/null 2>&1; then
+      skip "$_name" "this $_cc does not know $_std"
+    else
+      ok "$_name" accepts "$_cc" "$_std" "$2" "$_file"
+    fi
+  done
+}
+
+# check_header FOLDER: it must need nothing before it.
 check_header ()
 {
-  # The header is the first line: it must need nothing before it.
   cat > "$tmp/header.c" <<EOF
 #include <libnbd.h>
 #include <libnbd.h>
@@ -142,29 +184,7 @@ test_callback (void)
   return callback;
 }
 EOF
-  cp "$tmp/header.c" "$tmp/header.cc"
-  for _pair in gcc:c99 gcc:c11 gcc:c17 gcc:gnu11 \
-               clang:c99 clang:c11 clang:c17 clang:gnu11 \
-               g++:c++98 g++:c++03 g++:c++11 g++:c++14 g++:c++17 g++:c++20 \
-               clang++:c++98 clang++:c++03 clang++:c++11 clang++:c++14 \
-               clang++:c++17 clang++:c++20; do
-    _cc=${_pair%%:*}
-    _std=${_pair#*:}
-    case $_cc in
-      *++) _file=$tmp/header.cc ;;
-      *) _file=$tmp/header.c ;;
-    esac
-    _name="$_cc -std=$_std accepts the header"
-    if ! has "$_cc"; then
-      skip "$_name" "there is no $_cc"
-    elif ! echo 'int main (void) { return 0; }' |
-         "$_cc" -x "$(case $_cc in *++) echo c++ ;; *) echo c ;; esac)" \
-           -std="$_std" -fsyntax-only - > /dev/null 2>&1; then
-      skip "$_name" "this $_cc does not know $_std"
-    else
-      ok "$_name" accepts "$_cc" "$_std" "$1" "$_file"
-    fi
-  done
+  check_languages "as the first include" "$1" "$tmp/header.c"
 }
 
 # unpack_tarball FOLDER: make the release tarball, outside the folder of the

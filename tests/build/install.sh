@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-# Installing into an empty folder, building a program with what is there, and
-# taking it all away again.
+# What is installed and where, into an empty folder and over what is there, and
+# that it can be taken away again.
 
 . "${srcdir:=.}/tests/build/common.sh"
 
@@ -15,14 +15,28 @@ includedir=$dest$(make_variable includedir)
 libdir=$dest$(make_variable libdir)
 man3dir=$dest$(make_variable man3dir)
 
-enabled ()
+# Every file that belongs there, and no other.
+expected_files ()
 {
-  "$builddir/libtool" --config | grep -q "^$1=yes"
+  echo "$includedir/libnbd.h"
+  echo "$libdir/libnbd.la"
+  echo "$libdir/pkgconfig/libnbd.pc"
+  if enabled build_libtool_libs; then
+    echo "$libdir/libnbd.so"
+    echo "$libdir/libnbd.so.0"
+    echo "$libdir/libnbd.so.0.0.0"
+  fi
+  if enabled build_old_libs; then
+    echo "$libdir/libnbd.a"
+  fi
+  echo "$man3dir/libnbd.3"
+  sed "s|\\([^ ]*\\) .*|$man3dir/\\1.3|" "$(generated tests/abi/symbols.list)"
 }
 
-make_install ()
+files_are_expected ()
 {
-  (cd "$builddir" && $MAKE "$1" DESTDIR="$dest")
+  expected_files | sort > "$tmp/expected"
+  find "$dest" ! -type d | sort | diff "$tmp/expected" -
 }
 
 # is_link FILE TARGET
@@ -31,135 +45,52 @@ is_link ()
   test -L "$1" && test "$(readlink "$1")" = "$2"
 }
 
-# Every function has a page of its own.
-pages_are_there ()
+# No page is empty or only refers to another.
+pages_are_whole ()
 {
-  _bad=0
-  while read -r _function _; do
-    test -s "$man3dir/$_function.3" || {
-      echo "there is no page of $_function"
-      _bad=1
+  find "$man3dir" -name '*.3' > "$tmp/pages"
+  while read -r _page; do
+    grep -q '^\.SH NAME\|^\.SH "NAME"' "$_page" || {
+      echo "$_page has no section NAME"
+      return 1
     }
-  done < "$(generated tests/abi/symbols.list)"
-  return "$_bad"
-}
-
-# Ask pkg-config about the installed library.
-pkg_config ()
-{
-  PKG_CONFIG_SYSROOT_DIR=$dest PKG_CONFIG_PATH=$libdir/pkgconfig \
-  PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 \
-    ${PKG_CONFIG:-pkg-config} "$@" libnbd
+  done < "$tmp/pages"
 }
 
 version_is_right ()
 {
-  pkg_config --modversion
-  test "$(pkg_config --modversion)" = "$version"
-}
-
-cat > "$tmp/program.c" <<'EOF'
-#include <libnbd.h>
-#include <stdio.h>
-
-int
-main (void)
-{
-  struct nbd_handle *nbd = nbd_create ();
-
-  if (nbd == NULL) {
-    fprintf (stderr, "%s\n", nbd_get_error ());
-    return 1;
-  }
-  if (nbd_aio_get_direction (nbd) == LIBNBD_AIO_DIRECTION_BOTH ||
-      nbd_flush (nbd, 0) != -1)
-    return 1;
-  printf ("%s\n", nbd_get_version (nbd));
-  nbd_close (nbd);
-  return 0;
-}
-EOF
-
-# Flags are lists of words.
-# shellcheck disable=SC2046
-build_shared ()
-{
-  "$1" -Wall -Werror $(pkg_config --cflags) -o "$tmp/shared" \
-    "$tmp/program.c" $(pkg_config --libs)
-}
-
-# What the archive needs beside itself, as far as libnbd.pc names it.  What
-# those need in turn is not asked for: they may be shared.
-# shellcheck disable=SC2086
-private_libs ()
-{
-  sed -n 's/^Libs\.private: *//p' "$libdir/pkgconfig/libnbd.pc"
-  _requires=$(pkg_config --print-requires-private)
-  test -z "$_requires" || ${PKG_CONFIG:-pkg-config} --libs $_requires
-}
-
-# shellcheck disable=SC2046
-build_static ()
-{
-  "$1" -Wall -Werror $(pkg_config --cflags) -o "$tmp/static" \
-    "$tmp/program.c" $(pkg_config --libs | sed 's/-lnbd/-l:libnbd.a/') \
-    $(private_libs)
-}
-
-needs_libnbd ()
-{
-  readelf -d "$1" | grep -q 'NEEDED.*\[libnbd\.so\.0\]'
-}
-
-# prints_version PROGRAM: with the shared library in $2 in reach, if given.
-prints_version ()
-{
-  LD_LIBRARY_PATH=${2:-} "$1" > "$tmp/version" || return
+  PKG_CONFIG_PATH=$libdir/pkgconfig \
+    ${PKG_CONFIG:-pkg-config} --modversion libnbd > "$tmp/version" || return
   cat "$tmp/version"
   test "$(cat "$tmp/version")" = "$version"
 }
 
-need "make install" make_install install
-ok "the header is installed" test -s "$includedir/libnbd.h"
-ok "the header is the one of the build" \
-  cmp "$(generated include/libnbd.h)" "$includedir/libnbd.h"
-ok "libnbd.pc is installed" test -s "$libdir/pkgconfig/libnbd.pc"
-ok "every function has its page in section 3" pages_are_there
-ok "pkg-config knows the version" version_is_right
+# same_names ARCHIVE ARCHIVE
+same_names ()
+{
+  nm -g "$1" | sed '1d' > "$tmp/names"
+  test -s "$tmp/names" && nm -g "$2" | sed '1d' | diff "$tmp/names" -
+}
 
-if enabled build_libtool_libs; then
-  ok "the library is installed" test -s "$libdir/libnbd.so.0.0.0"
-  ok "its SONAME is a link to it" \
-    is_link "$libdir/libnbd.so.0" libnbd.so.0.0.0
-  ok "the linker's name is a link to it" \
-    is_link "$libdir/libnbd.so" libnbd.so.0.0.0
-else
-  skip "the library is installed" "there is no shared library"
-fi
-if enabled build_old_libs; then
-  ok "the archive is installed" test -s "$libdir/libnbd.a"
-else
-  skip "the archive is installed" "there is no static library"
-fi
+# What was installed, by content.
+sums ()
+{
+  (cd "$dest" && find . -type f -exec cksum '{}' + | sort -k 3)
+}
 
-for cc in gcc clang; do
-  if ! has "$cc"; then
-    skip "$cc builds programs" "there is no $cc"
-    continue
-  fi
-  if enabled build_libtool_libs; then
-    ok "$cc builds a program with the shared library" build_shared "$cc"
-    ok "the program needs it" needs_libnbd "$tmp/shared"
-    ok "the program runs with it" prints_version "$tmp/shared" "$libdir"
-  fi
-  if enabled build_old_libs; then
-    ok "$cc builds a program with the archive" build_static "$cc"
-    ok "the program needs no shared library" not needs_libnbd "$tmp/static"
-    ok "the program runs" prints_version "$tmp/static"
-  fi
-done
+# Make each file another one.
+spoil ()
+{
+  find "$dest" -type f -exec sh -c '
+    for file; do echo old > "$file"; done' sh '{}' + &&
+    not nothing_differs
+}
 
-# Print what is left; nothing should be.
+nothing_differs ()
+{
+  sums | diff "$tmp/sums" -
+}
+
 nothing_is_left ()
 {
   find "$dest" ! -type d > "$tmp/left"
@@ -167,7 +98,51 @@ nothing_is_left ()
   test ! -s "$tmp/left"
 }
 
-ok "make uninstall" make_install uninstall
+# Folders that are there on every system stay; others are not made.
+only_common_folders ()
+{
+  for _folder in "$includedir" "$libdir/pkgconfig" "$man3dir"; do
+    while test "$_folder" != "$dest"; do
+      echo "$_folder"
+      _folder=$(dirname "$_folder")
+    done
+  done | sort -u > "$tmp/common"
+  find "$dest" -mindepth 1 -type d | sort | comm -23 - "$tmp/common" \
+    > "$tmp/folders"
+  cat "$tmp/folders"
+  test ! -s "$tmp/folders"
+}
+
+need "make install" make_install install "$dest"
+ok "every file is where it belongs, and no other" files_are_expected
+ok "the header is the one of the build" \
+  cmp "$(generated include/libnbd.h)" "$includedir/libnbd.h"
+ok "pkg-config knows the version" version_is_right
+ok "the pages are whole" pages_are_whole
+if enabled build_libtool_libs; then
+  ok "the library's SONAME is a link to it" \
+    is_link "$libdir/libnbd.so.0" libnbd.so.0.0.0
+  ok "the linker's name is a link to it" \
+    is_link "$libdir/libnbd.so" libnbd.so.0.0.0
+else
+  skip "the library's names are links to it" "there is no shared library"
+fi
+if enabled build_old_libs; then
+  ok "the archive is the one of the build" \
+    same_names "$builddir/lib/.libs/libnbd.a" "$libdir/libnbd.a"
+else
+  skip "the archive is the one of the build" "there is no static library"
+fi
+
+sums > "$tmp/sums"
+ok "there was an older version" spoil
+ok "make install over it" make_install install "$dest"
+ok "it replaces every file" nothing_differs
+ok "every file is still where it belongs" files_are_expected
+
+ok "make uninstall" make_install uninstall "$dest"
 ok "it leaves no file behind" nothing_is_left
+ok "nor folders that were not there" only_common_folders
+ok "make uninstall again" make_install uninstall "$dest"
 
 done_testing

@@ -8,15 +8,14 @@ build_tests = \
 	tests/build/clang.sh \
 	tests/build/contracts.sh \
 	tests/build/cross.sh \
-	tests/build/header.sh \
 	tests/build/install.sh \
 	tests/build/overview-commands.sh \
 	tests/build/overview.sh \
-	tests/build/symbols.sh \
+	tests/build/paths.sh \
+	tests/build/programs.sh \
 	tests/build/tarball.sh \
 	tests/build/without-libs.sh
 TESTS += $(build_tests)
 
 EXTRA_DIST += tests/build/local.mk tests/build/common.sh \
-	tests/build/pages.sh $(build_tests) \
-	tests/abi/functions.list
+	tests/build/pages.sh $(build_tests)
