@@ -13,14 +13,36 @@ section (struct output *o, const char *title)
   out (o, "\n=head1 %s\n\n", title);
 }
 
-/* Text as a verbatim paragraph: each line one space in. */
+/* The spaces that all lines of TEXT begin with. */
+static size_t
+common_indent (const char *text)
+{
+  size_t least = strlen (text);
+
+  while (*text) {
+    size_t spaces = strspn (text, " "), n = strcspn (text, "\n");
+
+    if (n > 0 && spaces < least)
+      least = spaces;
+    text += n + (text[n] == '\n');
+  }
+  return least;
+}
+
+/* Text as a verbatim paragraph: moved to the left, then each line one space
+ * in.
+ */
 static void
 verbatim (struct output *o, const char *text)
 {
+  size_t indent = common_indent (text);
+
   while (*text) {
     size_t n = strcspn (text, "\n");
 
-    out (o, "%s%.*s\n", n ? " " : "", (int) n, text);
+    if (n > 0)
+      out (o, " %.*s", (int) (n - indent), text + indent);
+    out (o, "\n");
     text += n + (text[n] == '\n');
   }
 }
@@ -68,88 +90,148 @@ return_value (struct output *o, const struct function *f,
   }
 }
 
+/* The parameters that must not be NULL, separated by commas. */
 static void
-item (struct output *o, const char *errnum, const char *text)
+required (struct output *o, const struct function *f)
 {
-  out (o, "=item C<%s>\n\n%s\n\n", errnum, text);
+  if (!f->no_handle && !f->null_handle)
+    out (o, "I<h>");
+  for (size_t i = 0; i < function_nr_args (f); i++) {
+    const struct arg *a = &f->args[i];
+
+    if (arg_types[a->kind].pointer)
+      out (o, "%sI<%s>", o->len ? ", " : "", a->name);
+    if (a->kind == ARG_CLOSURE && !a->optional)
+      out (o, "%sI<%s> (with neither function)", o->len ? ", " : "",
+           closure_param (a->closure));
+  }
 }
 
-/* The body's list of errors, cut open before its "=back", so that what the row
- * knows can follow.
+/* What the row knows about errors: a number, and a paragraph for each of its
+ * causes.
+ */
+struct causes {
+  const char *errnum;
+  struct output text;
+};
+
+enum { C_NOTCONN, C_INVAL, C_FAULT, C_NOMEM, NR_CAUSES };
+
+static void
+row_causes (struct causes causes[NR_CAUSES], const struct function *f)
+{
+  struct output *inval = &causes[C_INVAL].text, null = { 0 };
+
+  causes[C_NOTCONN].errnum = "ENOTCONN";
+  causes[C_INVAL].errnum = "EINVAL";
+  causes[C_FAULT].errnum = "EFAULT";
+  causes[C_NOMEM].errnum = "ENOMEM";
+
+  if (f->states != ANY && !(f->states & CREATED))
+    out (&causes[C_NOTCONN].text,
+         "The handle is newly created and was not connected.\n\n");
+  if (f->states != ANY)
+    out (inval, "The call is not permitted in the state of the handle, which "
+         "the message names.\nSee L</HANDLE STATE>.\n\n");
+  for (size_t i = 0; i < function_nr_args (f); i++) {
+    const struct arg *a = &f->args[i];
+
+    if (a->kind == ARG_ENUM)
+      out (inval, "I<%s> is none of the constants above.\n\n", a->name);
+    if (a->kind == ARG_FLAGS)
+      out (inval, "I<%s> has a bit that this call does not know.\n\n",
+           a->name);
+  }
+  required (&null, f);
+  if (null.len > 0)
+    out (&causes[C_FAULT].text, "%s%s was C<NULL>.\n\n",
+         strchr (null.text, ',') ? "One of " : "", null.text);
+  out (&causes[C_NOMEM].text, "There is not enough memory.\n\n");
+  output_free (&null);
+}
+
+/* Add the causes of the number that the line ITEM is about, or of all, if it
+ * is NULL, as items of their own.
  */
 static void
-body_errors (struct output *o, const char *errors)
+add_causes (struct output *o, struct causes causes[NR_CAUSES],
+            const char *item)
 {
-  const char *back = NULL;
+  for (size_t i = 0; i < NR_CAUSES; i++) {
+    struct output line = { 0 };
 
-  for (const char *p = errors; (p = strstr (p, "\n=back")) != NULL; p++)
-    back = p;
-  out_bytes (o, errors, back ? (size_t) (back - errors) + 1 : strlen (errors));
-  if (o->len < 2 || strcmp (o->text + o->len - 2, "\n\n") != 0)
-    out (o, "\n");
+    out (&line, "=item C<%s>\n", causes[i].errnum);
+    if (causes[i].text.len > 0 &&
+        (item == NULL || strncmp (item, line.text, line.len) == 0)) {
+      out (o, "%s%s%s", item ? "" : line.text, item ? "" : "\n",
+           causes[i].text.text);
+      output_free (&causes[i].text);
+    }
+    output_free (&line);
+  }
+}
+
+/* The body's list of errors together with what the row knows, so that no
+ * number has two items.
+ */
+static void
+merge_errors (struct output *o, const char *errors,
+              struct causes causes[NR_CAUSES])
+{
+  const char *item = "";        /* the one that we are in */
+  int depth = 0;
+
+  for (const char *p = errors, *next; *p; p = next) {
+    const size_t n = strcspn (p, "\n");
+    const bool back = strncmp (p, "=back", 5) == 0;
+    const bool new_item = strncmp (p, "=item", 5) == 0;
+
+    if (depth == 1 && (new_item || back)) {
+      add_causes (o, causes, item);
+      item = p;
+    }
+    if (depth == 1 && back)
+      add_causes (o, causes, NULL);
+    depth += (strncmp (p, "=over", 5) == 0) - back;
+    out (o, "%.*s\n", (int) n, p);
+    next = p + n + (p[n] == '\n');
+  }
 }
 
 static void
 errors (struct output *o, const struct function *f,
         const struct pod_body *body)
 {
-  struct output null = { 0 };
-  const char *flags = NULL;
-  bool enums = false;
-
-  if (!f->no_handle && !f->null_handle)
-    out (&null, "I<h>");
-  for (size_t i = 0; i < function_nr_args (f); i++) {
-    const struct arg *a = &f->args[i];
-
-    if (arg_types[a->kind].pointer)
-      out (&null, "%sI<%s>", null.len ? ", " : "", a->name);
-    if (a->kind == ARG_CLOSURE && !a->optional)
-      out (&null, "%sI<%s> (with neither function)", null.len ? ", " : "",
-           closure_param (a->closure));
-    enums |= a->kind == ARG_ENUM;
-    if (a->kind == ARG_FLAGS)
-      flags = a->name;
-  }
+  struct causes causes[NR_CAUSES] = { 0 };
 
   section (o, "ERRORS");
+  if (f->never_fails) {
+    out (o, "The call cannot fail.");
+    if (!f->no_handle && !f->null_handle) {
+      out (o, "  Only if I<h> is C<NULL> it ");
+      if (f->ret == RETURN_VOID)
+        out (o, "does nothing");
+      else
+        out (o, "returns C<%s>", return_types[f->ret].failure);
+      out (o, ", and\nL<nbd_get_errno(3)> says C<EFAULT>.");
+    }
+    out (o, "\n");
+    return;
+  }
   out (o, "L<nbd_get_error(3)> returns the message of the error, and "
-       "L<nbd_get_errno(3)>\none of these numbers, or C<0> when none fits:\n\n");
-  if (body->errors)
-    body_errors (o, body->errors);
-  else
-    out (o, "=over 4\n\n");
-  if (f->states & CREATED && f->states != ANY)
-    item (o, "EINVAL",
-          "The call is not permitted in the state of the handle, which the "
-          "message names.\nSee L</HANDLE STATE>.");
-  else if (f->states != ANY)
-    item (o, "ENOTCONN",
-          "The handle is newly created and was not connected.  In any other "
-          "state that the\ncall is not permitted in, the number is C<EINVAL>; "
-          "the message names the state.\nSee L</HANDLE STATE>.");
-  if (enums)
-    item (o, "EINVAL", "A parameter is none of the constants above.");
-  if (flags) {
-    struct output text = { 0 };
-
-    out (&text, "I<%s> has a bit that this call does not know.", flags);
-    item (o, "EINVAL", text.text);
-    output_free (&text);
-  }
-  if (null.len > 0) {
-    struct output text = { 0 };
-
-    out (&text, "%s%s was C<NULL>.", strchr (null.text, ',') ? "One of " : "",
-         null.text);
-    item (o, "EFAULT", text.text);
-    output_free (&text);
-  }
-  item (o, "ENOMEM", "There is not enough memory.");
-  out (o, "=back\n");
-  output_free (&null);
+       "L<nbd_get_errno(3)>\none of these numbers, or C<0> when none fits:"
+       "\n\n");
+  row_causes (causes, f);
+  if (body->errors && strstr (body->errors, "\n=item C<ENOMEM>\n"))
+    output_free (&causes[C_NOMEM].text);        /* said in better words */
+  merge_errors (o, body->errors ? body->errors : "=over 4\n\n=back\n", causes);
+  for (size_t i = 0; i < NR_CAUSES; i++)
+    output_free (&causes[i].text);
 }
 
+/* The table of the states, for each format in its own words.  A terminal may
+ * have no ticks: then roff leaves the marks out.
+ */
 static void
 handle_state (struct output *o, const struct function *f)
 {
@@ -161,19 +243,41 @@ handle_state (struct output *o, const struct function *f)
   out (o, "%s:\n\n",
        f->states == ANY ? "The call is permitted in any state of the handle"
        : "The call is permitted in these states of the handle");
+
+  out (o,
+       "=begin man\n\n"
+       ".ie c\\[OK] \\{\\\n"
+       ".ds Ys \\[OK] yes\n"
+       ".ds Nn \\[mu] no\n"
+       ".\\}\n"
+       ".el \\{\\\n"
+       ".ds Ys yes\n"
+       ".ds Nn no\n"
+       ".\\}\n"
+       ".PP\n"
+       ".Vb %d\n", NR_STATES);
   for (size_t i = 0; i < NR_STATES; i++)
-    out (o, "   %-25s  %s\n", state_names[i].words,
-         f->states & (1u << i) ? "yes" : "no");
+    out (o, "\\&   %-25s  \\*(%s\n", state_names[i].words,
+         f->states & (1u << i) ? "Ys" : "Nn");
+  out (o, ".Ve\n\n=end man\n\n");
+
+  out (o, "=begin html\n\n<table class=\"states\">\n");
+  for (size_t i = 0; i < NR_STATES; i++)
+    out (o, "<tr><th scope=\"row\">%s</th><td>%s</td></tr>\n",
+         state_names[i].words,
+         f->states & (1u << i) ? "&#x2713; yes" : "&#xd7; no");
+  out (o, "</table>\n\n=end html\n");
 }
 
 static void
 version (struct output *o, const struct function *f)
 {
   section (o, "VERSION");
-  out (o, "The function is there since version 1.%d of the library.  Where it "
-       "is, the header\ndefines\n\n #define LIBNBD_HAVE_NBD_", f->since);
+  out (o, "The function is there since version 1.%d of the library, whose "
+       "header has a macro\nto test for it:\n\n #ifdef LIBNBD_HAVE_NBD_",
+       f->since);
   out_upper (o, f->name);
-  out (o, " 1\n");
+  out (o, "\n");
 }
 
 void
@@ -187,12 +291,11 @@ emit_pod (struct output *o, const struct api *api, const struct function *f,
   section (o, "DESCRIPTION");
   out (o, "%s", body->description);
   return_value (o, f, body);
-  if (!f->never_fails)
-    errors (o, f, body);
+  errors (o, f, body);
   handle_state (o, f);
   version (o, f);
   section (o, "EXAMPLE");
-  out (o, "From F<examples/%s>:\n\n", f->example);
+  out (o, "Part of F<examples/%s>:\n\n", f->example);
   verbatim (o, example);
   section (o, "SEE ALSO");
   for (size_t i = 0; i < MAX_SEE_ALSO && f->see_also[i]; i++)

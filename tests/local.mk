@@ -29,3 +29,4 @@ include tests/interop/local.mk
 include tests/scenarios/local.mk
 include tests/bench/local.mk
 include tests/build/local.mk
+include tests/manual/local.mk

@@ -57,3 +57,6 @@ openssh-client openssh-server gnutls-bin"
 
 # What those of the examples take that show loops of other libraries.
 example_packages="libglib2.0-dev libev-dev"
+# What the tests of the manual look at its pages with.
+manual_packages="groff-base mandoc hunspell hunspell-en-gb libxml2-utils \
+chromium"

@@ -62,6 +62,7 @@ golden_files = \
 	tests/generator/golden/libnbd.syms \
 	tests/generator/golden/nbd_aio_fetch.pod \
 	tests/generator/golden/nbd_create.pod \
+	tests/generator/golden/nbd_forget.pod \
 	tests/generator/golden/nbd_get_mask.pod \
 	tests/generator/golden/nbd_set_tone.pod \
 	tests/generator/golden/symbols.list

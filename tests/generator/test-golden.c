@@ -42,6 +42,28 @@ static const char full_body[] =
   "\n"
   "I<count> is too large.\n"
   "\n"
+  "=item C<EINVAL>\n"
+  "\n"
+  "Something is wrong with one of\n"
+  "\n"
+  "=over 4\n"
+  "\n"
+  "=item C<EFAULT>\n"
+  "\n"
+  "which is the name of a parameter here, and\n"
+  "\n"
+  "=item I<count>.\n"
+  "\n"
+  "=back\n"
+  "\n"
+  "=item C<EFAULT>, C<EIO> and others\n"
+  "\n"
+  "What the server reported.\n"
+  "\n"
+  "=item C<ENOMEM>\n"
+  "\n"
+  "There is no room for I<count> bytes.\n"
+  "\n"
   "=back\n";
 
 static const char short_body[] =
@@ -52,12 +74,10 @@ static const char short_body[] =
   "Is heard by all.\n";
 
 static const char example[] =
-  "int\n"
-  "main (void)\n"
-  "{\n"
+  "  if (failed) {\n"
   "\n"
-  "  return 0;\n"
-  "}\n";
+  "    return 1;\n"
+  "  }\n";
 
 static void
 print_line (const char *whose, const char *line)
@@ -190,5 +210,6 @@ main (void)
   compare_page ("set_tone", short_body, example);
   compare_page ("get_mask", short_body, example);
   compare_page ("create", short_body, example);
+  compare_page ("forget", short_body, example);
   return tap_end ();
 }
