@@ -13,7 +13,7 @@ man7_MANS = $(overview_man7)
 function_bodies = $(FUNCTION_PAGES:docs/%.3=docs/api/%.pod)
 
 EXTRA_DIST += $(man3_MANS) $(man7_MANS) $(function_bodies) \
-	docs/bodies.stamp $(overview_bodies) docs/local.mk \
+	docs/bodies.stamp $(overview_bodies) docs/local.mk docs/drop-in.md \
 	docs/internals/buffers.md docs/internals/contracts.md \
 	docs/internals/engine.md docs/internals/generator.md \
 	docs/internals/testing.md

@@ -19,7 +19,7 @@ esac
 jobs=$(nproc 2> /dev/null || echo 2)
 
 need_packages $build_packages $server_packages $example_packages \
-  $manual_packages \
+  $manual_packages $dropin_packages \
   qemu-utils nbd-server clang g++ libclang-rt-14-dev binutils \
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
   libnbd0 libnbd-dev abigail-tools cmake meson ninja-build

@@ -60,3 +60,6 @@ example_packages="libglib2.0-dev libev-dev"
 # What the tests of the manual look at its pages with.
 manual_packages="groff-base mandoc hunspell hunspell-en-gb libxml2-utils \
 chromium"
+# Programs that are linked with libnbd, and what the tests run them with.
+dropin_packages="libnbd-bin python3-libnbd libnbd-ocaml libnbd-ocaml-dev \
+ocaml-findlib ocaml-nox fio poke fuse3"
