@@ -163,6 +163,7 @@ command_issue (struct nbd_handle *h, struct command *cmd,
   size_t n;
 
   cmd->cookie = cookie;
+  cmd->issuer = pthread_self ();
   n = build_header (h, cmd, payload_length ? payload_length : cmd->count);
   if ((c->count >= c->size && table_grow (h) == -1) ||
       queue_push_command (h, cmd, n, payload, payload_length) == -1) {
@@ -218,6 +219,12 @@ complete (struct nbd_handle *h, struct command *cmd)
 
   list_remove (&h->commands.in_flight, cmd);
   h->commands.nr_in_flight--;
+  h->commands.completed++;
+  /* A program that issues in one thread and polls in another may look at what it
+   * has in flight between two polls, and not have counted the next one yet.
+   */
+  if (h->polling && !pthread_equal (cmd->issuer, h->poller))
+    h->paused = true;
   /* When the handle is closed nobody is told of a command without a callback, and
    * its buffer may be gone already.
    */

@@ -236,8 +236,16 @@ step (struct nbd_handle *h)
 void
 engine_run (struct nbd_handle *h)
 {
-  while (step (h))
+  h->paused = false;
+  while (!h->paused && step (h))
     ;
+}
+
+void
+engine_resume (struct nbd_handle *h)
+{
+  if (h->paused)
+    engine_run (h);
 }
 
 void
@@ -303,9 +311,12 @@ engine_direction (const struct nbd_handle *h)
 void
 engine_publish (struct nbd_handle *h)
 {
+  unsigned direction = engine_direction (h);
   unsigned v = handle_phase (h) | (engine_is_idle (h) ? PUBLISHED_IDLE : 0) |
-    engine_direction (h) << PUBLISHED_DIRECTION_SHIFT;
+    direction << PUBLISHED_DIRECTION_SHIFT;
 
+  if (direction & LIBNBD_AIO_DIRECTION_WRITE)
+    h->told_to_write = true;
   if (v != atomic_load_explicit (&h->published, memory_order_relaxed))
     atomic_store_explicit (&h->published, v, memory_order_release);
 }

@@ -144,6 +144,7 @@ struct command {
   uint64_t received;            /* bytes of content, so far */
   uint8_t *data;                /* read: the caller's buffer */
   uint64_t filled;              /* bytes at its start that show no old memory */
+  pthread_t issuer;             /* the thread that issued it */
   void *payload;                /* block status filter: owned */
   nbd_completion_callback completion;
   union {
@@ -162,6 +163,7 @@ struct commands {
   uint64_t last_cookie;
   struct command_list in_flight, done;
   size_t nr_in_flight;
+  uint64_t completed;           /* so far */
   struct command **table;       /* chains by cookie; SIZE is a power of 2 */
   size_t size, count;
   struct command *unused;
@@ -312,6 +314,10 @@ struct nbd_handle {
 
   /* The engine. */
   enum state state;
+  bool told_to_write;           /* somebody may still notify us of it */
+  bool polling;                 /* in nbd_poll, called by POLLER */
+  pthread_t poller;
+  bool paused;                  /* what has arrived is for the next call */
   struct input input;
   struct queue queue;
   struct statistics stats;
@@ -427,8 +433,11 @@ int engine_room (struct nbd_handle *h, struct iovec iov[2]);
  */
 void engine_received (struct nbd_handle *h, size_t n);
 
-/* Handle what was received and is wanted by now. */
+/* Handle what was received and is wanted by now, up to a pause. */
 void engine_run (struct nbd_handle *h);
+
+/* What was left when nbd_poll paused. */
+void engine_resume (struct nbd_handle *h);
 
 /* The server closed the stream. */
 void engine_eof (struct nbd_handle *h);

@@ -110,6 +110,8 @@ transport_receive (struct nbd_handle *h, enum receive how)
       engine_eof (h);
     else {
       engine_received (h, r);
+      if (h->paused)
+        break;
       /* Less than there was room for: nothing more has arrived, except
        * perhaps the end of the stream.
        */
@@ -190,8 +192,12 @@ transport_move (struct nbd_handle *h, enum receive how)
     return transport_move (h, RECEIVE_NOTHING);
   if (has_to_send (h) && transport_send (h) == -1)
     errnum = errno;
-  if (errnum && transport_receive (h, RECEIVE_ARRIVED) == 0)
-    fail (h, errnum, "send");
+  if (errnum) {
+    h->polling = false;         /* no pause: there is no next call */
+    engine_resume (h);
+    if (transport_receive (h, RECEIVE_ARRIVED) == 0)
+      fail (h, errnum, "send");
+  }
   return h->state == STATE_DEAD ? -1 : 0;
 }
 
@@ -289,6 +295,7 @@ transport_wait (struct nbd_handle *h,
                 bool (*done) (struct nbd_handle *h, const void *arg),
                 const void *arg)
 {
+  engine_resume (h);
   while (!done (h, arg))
     if (transport_poll (h, -1, -1) == -1)
       return -1;
@@ -311,7 +318,17 @@ transport_close (struct nbd_handle *h)
 static int
 notify (struct nbd_handle *h, unsigned direction)
 {
+  bool late = false;
+
+  engine_resume (h);
+  if (direction == LIBNBD_AIO_DIRECTION_WRITE) {
+    late = h->told_to_write && h->transport;
+    h->told_to_write = false;
+  }
   if (!(engine_direction (h) & direction)) {
+    /* A call that came after the program's poll has sent all. */
+    if (late)
+      return 0;
     error_set (h, EINVAL, "not waiting to %s in state %s",
                direction == LIBNBD_AIO_DIRECTION_READ ? "read" : "write",
                engine_row (h)->name);
@@ -339,11 +356,22 @@ api_aio_notify_write (struct nbd_handle *h)
 int
 api_poll (struct nbd_handle *h, int timeout)
 {
-  return transport_poll (h, -1, timeout);
+  return api_poll2 (h, -1, timeout);
 }
 
 int
 api_poll2 (struct nbd_handle *h, int fd, int timeout)
 {
-  return transport_poll (h, fd, timeout);
+  uint64_t completed = h->commands.completed;
+  int r;
+
+  h->polling = true;
+  h->poller = pthread_self ();
+  engine_resume (h);
+  if (h->commands.completed != completed)
+    r = h->state == STATE_DEAD ? -1 : 1;
+  else
+    r = transport_poll (h, fd, timeout);
+  h->polling = false;
+  return r;
 }

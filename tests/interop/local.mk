@@ -46,6 +46,7 @@ interop_programs = \
 	tests/interop/loss-nbdkit \
 	tests/interop/loss-qemu-nbd \
 	tests/interop/modes \
+	tests/interop/poll-pace \
 	tests/interop/race \
 	tests/interop/signals \
 	tests/interop/sockets \
@@ -185,6 +186,10 @@ tests_interop_modes_LDADD = $(interop_ldadd)
 tests_interop_signals_SOURCES = tests/interop/signals.c
 tests_interop_signals_CPPFLAGS = $(interop_cppflags)
 tests_interop_signals_LDADD = $(interop_ldadd)
+
+tests_interop_poll_pace_SOURCES = tests/interop/poll-pace.c
+tests_interop_poll_pace_CPPFLAGS = $(interop_cppflags) -I$(top_srcdir)/lib
+tests_interop_poll_pace_LDADD = $(interop_ldadd)
 
 tests_interop_race_SOURCES = tests/interop/race.c
 tests_interop_race_CPPFLAGS = $(interop_cppflags)
