@@ -150,7 +150,10 @@ build_header (struct nbd_handle *h, struct command *cmd, uint64_t length)
   write_u16 (&w, cmd->type);
   write_u64 (&w, cmd->cookie);
   write_u64 (&w, cmd->offset);
-  write_uint (&w, length, h->extended_headers ? 8 : 4);
+  if (h->extended_headers)
+    write_u64 (&w, length);
+  else
+    write_u32 (&w, length);
   return w.n;
 }
 

@@ -8,6 +8,7 @@
 #ifndef LIBNBD_WIRE_H
 #define LIBNBD_WIRE_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,23 +54,24 @@ read_uint (struct reader *r, size_t n)
   return v;
 }
 
-static inline uint16_t
-read_u16 (struct reader *r)
-{
-  return read_uint (r, 2);
-}
+/* The usual widths, which are read for each reply. */
+#define READ(bits)                                              \
+  static inline uint##bits##_t                                  \
+  read_u##bits (struct reader *r)                               \
+  {                                                             \
+    const uint8_t *p = read_bytes (r, sizeof (uint##bits##_t)); \
+    uint##bits##_t v = 0;                                       \
+                                                                \
+    if (p)                                                      \
+      memcpy (&v, p, sizeof v);                                 \
+    return be##bits##toh (v);                                   \
+  }
 
-static inline uint32_t
-read_u32 (struct reader *r)
-{
-  return read_uint (r, 4);
-}
+READ (16)
+READ (32)
+READ (64)
 
-static inline uint64_t
-read_u64 (struct reader *r)
-{
-  return read_uint (r, 8);
-}
+#undef READ
 
 /* All was there and nothing is left. */
 static inline bool
@@ -126,23 +128,20 @@ write_uint (struct writer *w, uint64_t v, size_t n)
     to[i] = v;
 }
 
-static inline void
-write_u16 (struct writer *w, uint16_t v)
-{
-  write_uint (w, v, 2);
-}
+#define WRITE(bits)                                     \
+  static inline void                                    \
+  write_u##bits (struct writer *w, uint##bits##_t v)    \
+  {                                                     \
+    uint##bits##_t be = htobe##bits (v);                \
+                                                        \
+    write_bytes (w, &be, sizeof be);                    \
+  }
 
-static inline void
-write_u32 (struct writer *w, uint32_t v)
-{
-  write_uint (w, v, 4);
-}
+WRITE (16)
+WRITE (32)
+WRITE (64)
 
-static inline void
-write_u64 (struct writer *w, uint64_t v)
-{
-  write_uint (w, v, 8);
-}
+#undef WRITE
 
 /* Whether OFFSET and COUNT lie within SIZE, without overflow: the one place
  * where a range from the peer or the caller is compared with its bounds.

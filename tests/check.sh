@@ -22,7 +22,7 @@ need_packages $build_packages $server_packages $example_packages \
   $manual_packages $dropin_packages \
   qemu-utils nbd-server clang g++ libclang-rt-14-dev binutils \
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
-  libnbd0 libnbd-dev abigail-tools cmake meson ninja-build
+  libnbd0 libnbd-dev abigail-tools cmake meson ninja-build valgrind
 
 # Nothing is left out here; plain "make check" leaves out what is slow.
 LIBNBD_SLOW_TESTS=1

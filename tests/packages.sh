@@ -63,3 +63,5 @@ chromium"
 # Programs that are linked with libnbd, and what the tests run them with.
 dropin_packages="libnbd-bin python3-libnbd libnbd-ocaml libnbd-ocaml-dev \
 ocaml-findlib ocaml-nox fio poke fuse3"
+# The servers of the benchmark, the library that it compares with, and plots.
+bench_packages="nbdkit qemu-utils gnutls-bin libnbd0 gnuplot-nox"

@@ -16,6 +16,7 @@ tests_api_libpeer_la_CPPFLAGS = $(unit_cppflags)
 api_ldadd = tests/api/libpeer.la $(unit_ldadd)
 
 api_tests = \
+	tests/api/test-counts \
 	tests/api/test-errors \
 	tests/api/test-handle \
 	tests/api/test-lessons \
@@ -29,7 +30,15 @@ api_tests = \
 	tests/api/test-trace
 
 check_PROGRAMS += $(api_tests)
-TESTS += $(api_tests)
+TESTS += $(api_tests) tests/api/instructions.sh
+EXTRA_DIST += tests/api/instructions.sh
+
+tests_api_test_counts_SOURCES = tests/api/test-counts.c
+tests_api_test_counts_CPPFLAGS = $(unit_cppflags)
+tests_api_test_counts_LDADD = $(api_ldadd)
+tests_api_test_counts_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=send,--wrap=sendmsg,--wrap=recv,--wrap=recvmsg \
+	-Wl,--wrap=poll,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 tests_api_test_errors_SOURCES = tests/api/test-errors.c
 tests_api_test_errors_CPPFLAGS = $(unit_cppflags)

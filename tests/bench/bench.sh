@@ -1,19 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
-# The benchmark ("make bench"): each case on our library and on the system's, in
-# turns, BENCH_ROUNDS times; prints medians and ratios, and writes every figure
-# to bench.csv in the build folder.  Arguments are the cases to be run, by name
-# (patterns of the shell).
+# The benchmark ("make bench"): each case of cases.list on our library, on the
+# system's, and on a client without a library ("floor"), in turns, BENCH_ROUNDS
+# times.  Prints medians and ratios, and leaves every figure in bench.csv and
+# plots in bench.svg, in the build folder.  Arguments are the cases to be run, by
+# name (patterns of the shell).
 
 set -eu
 LC_ALL=C.UTF-8
 export LC_ALL
 
+source=${srcdir:-.}
 build=${builddir:-.}
-client=$build/tests/bench/client
+bench=$build/tests/bench
 rounds=${BENCH_ROUNDS:-5}
 csv=$build/bench.csv
+cases=$source/tests/bench/cases.list
+
+. "$source/tests/packages.sh"
+need_packages $bench_packages
 
 die ()
 {
@@ -21,10 +27,6 @@ die ()
   exit 1
 }
 
-test -x "$client" || die "build it first: make bench"
-for tool in nbdkit psktool; do
-  command -v $tool > /dev/null 2>&1 || die "$tool is not installed"
-done
 system=$(${CC:-cc} -print-file-name=libnbd.so.0)
 test -e "$system" || die "the system's libnbd.so.0 is not installed"
 
@@ -32,6 +34,7 @@ work=$(mktemp -d /tmp/nbdbenchXXXXXX)
 servers=
 finish ()
 {
+  exec 9>&- || true             # the ends of the standard input of servers
   test -z "$servers" || kill $servers 2> /dev/null || true
   rm -rf "$work"
 }
@@ -39,42 +42,63 @@ trap finish EXIT
 trap 'exit 1' HUP INT TERM
 mkdir "$work/lib"
 ln -s "$(realpath "$system")" "$work/lib/libnbd.so.0"
+mkfifo "$work/life"
+exec 9<> "$work/life"
 
-# serve NAME [ARGUMENT...]: nbdkit on the socket NAME.
-serve ()
+# The servers, each started when a case first needs it.
+
+wait_for ()
 {
-  _name=$1
-  shift
-  nbdkit -f -U "$work/$_name" -P "$work/$_name.pid" "$@" memory 64M &
-  servers="$servers $!"
-  _tries=100
-  until test -s "$work/$_name.pid"; do
+  _tries=200
+  until test -s "$1"; do
     _tries=$((_tries - 1))
-    test $_tries -gt 0 || die "nbdkit does not start"
-    sleep 0.1
+    test $_tries -gt 0 || die "a server does not start"
+    sleep 0.05
   done
 }
 
-psktool -u bench -p "$work/keys.psk" > /dev/null 2>&1
-serve plain
-serve tls --tls=require --tls-psk="$work/keys.psk"
-plain="nbd+unix:///?socket=$work/plain"
-tls="nbds+unix://bench@/?socket=$work/tls&tls-psk-file=$work/keys.psk"
-
-# NAME URI OPERATION SIZE DEPTH COUNT
-cases ()
+# own MODE [EXTENTS]
+own ()
 {
-  cat << EOF
-read-4k-1 $plain read 4096 1 20000
-read-4k-64 $plain read 4096 64 100000
-write-4k-64 $plain write 4096 64 100000
-read-256k-8 $plain read 262144 8 4000
-write-256k-8 $plain write 262144 8 4000
-tls-read-4k-64 $tls read 4096 64 50000
-tls-write-4k-64 $tls write 4096 64 50000
-tls-read-256k-8 $tls read 262144 8 2000
-tls-write-256k-8 $tls write 262144 8 2000
-EOF
+  "$bench/server" "$socket" "$@" < "$work/life" > "$socket.ready" 9>&- &
+  servers="$servers $!"
+  wait_for "$socket.ready"
+}
+
+kit ()
+{
+  nbdkit -f -U "$socket" -P "$socket.ready" "$@" memory 64M 9>&- &
+  servers="$servers $!"
+  wait_for "$socket.ready"
+}
+
+qemu ()
+{
+  truncate -s 64M "$work/disk"
+  qemu-nbd -t --cache=writeback -f raw -k "$socket" --pid-file="$socket.ready" \
+    "$work/disk" 9>&- &
+  servers="$servers $!"
+  wait_for "$socket.ready"
+}
+
+# Set socket and uri to those of a server.
+use_server ()
+{
+  socket=$work/$1
+  uri="nbd+unix:///?socket=$socket"
+  _running=false
+  test ! -e "$socket.ready" || _running=true
+  case $1 in
+    simple | structured | extended) $_running || own "$1";;
+    extents-*) $_running || own structured "${1#extents-}";;
+    nbdkit) $_running || kit;;
+    qemu-nbd) $_running || qemu;;
+    tls)
+      $_running || psktool -u bench -p "$work/keys.psk" > /dev/null 2>&1
+      $_running || kit --tls=require --tls-psk="$work/keys.psk"
+      uri="nbds+unix://bench@/?socket=$socket&tls-psk-file=$work/keys.psk";;
+    *) die "no server $1";;
+  esac
 }
 
 wanted ()
@@ -90,62 +114,79 @@ wanted ()
   return 1
 }
 
-on_ours ()
+# The floor has the operations of the protocol, on one connection to our server.
+has_floor ()
 {
-  env -u LD_LIBRARY_PATH "$@"
+  case $server,$operation,$handles in
+    simple,*,1 | structured,*,1 | extents-*,*,1) ;;
+    *) return 1;;
+  esac
+  case $operation in
+    read | write | pread | pwrite | status) ;;
+    *) return 1;;
+  esac
 }
-on_system ()
+
+# client LIBRARY ARGUMENT...
+client ()
 {
-  LD_LIBRARY_PATH=$work/lib "$@"
+  case $1 in
+    ours) shift; env -u LD_LIBRARY_PATH "$bench/client" "$@";;
+    system) shift; LD_LIBRARY_PATH=$work/lib "$bench/client" "$@";;
+  esac
+}
+
+run_on ()
+{
+  case $1 in
+    ours | system)
+      client $1 "$uri" "$operation" "$size" "$depth" "$count" "$handles" \
+        "$threads";;
+    floor)
+      _mode=structured
+      test "$server" != simple || _mode=simple
+      "$bench/floor" "$socket" $_mode "${operation#p}" "$size" "$depth" \
+        "$count";;
+  esac
 }
 
 echo "case,library,size,requests,seconds,cpu" > "$csv"
-cases > "$work/cases"
 round=0
 while test $round -lt "$rounds"; do
-  while read -r name uri operation size depth count; do
+  while read -r name server operation size depth count handles threads; do
+    case $name in
+      '#'* | '') continue;;
+    esac
     wanted "$name" "$@" || continue
-    for library in ours system; do
-      figures=$(on_$library "$client" "$uri" "$operation" "$size" "$depth" \
-        "$count") || die "$name on $library"
+    use_server "$server"
+    for library in ours system floor; do
+      test $library != floor || has_floor || continue
+      figures=$(run_on $library < /dev/null) || die "$name on $library"
       echo "$name,$library,$size,$(echo "$figures" | tr ' ' ,)" >> "$csv"
     done
-  done < "$work/cases"
+  done < "$cases"
   round=$((round + 1))
 done
 
-echo "medians of $rounds rounds: ours, $(on_ours "$client" --version), and" \
-  "the system's, $(on_system "$client" --version)"
-awk -F , '
-  function median (key, column,    n, i, j, v, t) {
-    n = count[key]
-    for (i = 1; i <= n; i++)
-      v[i] = value[key, i, column]
-    for (i = 2; i <= n; i++)
-      for (j = i; j > 1 && v[j - 1] > v[j]; j--) {
-        t = v[j]; v[j] = v[j - 1]; v[j - 1] = t
-      }
-    return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
-  }
-  NR > 1 {
-    key = $1 SUBSEP $2
-    i = ++count[key]
-    value[key, i, "rate"] = $4 / $5
-    value[key, i, "cpu"] = $6 / $4 * 1e6
-    size[$1] = $3
-    if (!seen[$1]++)
-      names[++nr] = $1
-  }
-  END {
-    printf "%-18s %12s %12s %7s %10s %10s %7s\n", "case", "ours req/s",
-      "system", "ratio", "us CPU/req", "system", "ratio"
-    for (i = 1; i <= nr; i++) {
-      a = names[i] SUBSEP "ours"
-      b = names[i] SUBSEP "system"
-      printf "%-18s %12.0f %12.0f %6.2fx %10.2f %10.2f %6.2fx\n", names[i],
-        median(a, "rate"), median(b, "rate"),
-        median(a, "rate") / median(b, "rate"),
-        median(a, "cpu"), median(b, "cpu"),
-        median(b, "cpu") / median(a, "cpu")
-    }
-  }' "$csv"
+echo "medians of $rounds rounds on $(nproc) processors; ours is" \
+  "$(client ours --version), the system's $(client system --version)"
+awk -f "$source/tests/bench/medians.awk" "$csv" > "$work/medians"
+awk -f "$source/tests/bench/table.awk" "$work/medians"
+
+# bytes LIBRARY WHAT COUNT: what malloc has given for each.
+bytes ()
+{
+  client "$1" "$uri" memory "$2" "$3" | awk '{ printf "%.0f", $2 / $1 }'
+}
+if wanted memory "$@"; then
+  use_server structured
+  for library in ours system; do
+    echo "memory, $library: $(bytes $library handles 500) bytes a connected" \
+      "handle, $(bytes $library requests 20000) a request in flight"
+  done
+fi
+
+sed "s|MEDIANS|$work/medians|; s|OUTPUT|$build/bench.svg|" \
+  "$source/tests/bench/plot.gp" > "$work/plot.gp"
+gnuplot "$work/plot.gp" 2> /dev/null ||
+  echo "(too few cases for the plots)"

@@ -2,10 +2,11 @@
 
 # "make bench": our library, the system's, and a client without a library.
 
-EXTRA_PROGRAMS += \
+bench_programs = \
 	tests/bench/client \
 	tests/bench/floor \
 	tests/bench/server
+EXTRA_PROGRAMS += $(bench_programs)
 
 tests_bench_client_SOURCES = tests/bench/client.c tests/bench/measure.h
 tests_bench_client_CPPFLAGS = $(AM_CPPFLAGS)
@@ -16,9 +17,11 @@ tests_bench_floor_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
 tests_bench_server_SOURCES = tests/bench/server.c
 tests_bench_server_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/lib
 
-EXTRA_DIST += tests/bench/local.mk tests/bench/bench.sh
-CLEANFILES += $(EXTRA_PROGRAMS) bench.csv
+EXTRA_DIST += tests/bench/local.mk tests/bench/bench.sh \
+	tests/bench/cases.list tests/bench/medians.awk tests/bench/plot.gp \
+	tests/bench/table.awk
+CLEANFILES += $(bench_programs) bench.csv bench.svg
 
-bench: tests/bench/client tests/bench/floor tests/bench/server
+bench: $(bench_programs)
 	$(AM_TESTS_ENVIRONMENT) $(SHELL) $(srcdir)/tests/bench/bench.sh $(BENCH)
 .PHONY: bench
