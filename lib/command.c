@@ -207,6 +207,12 @@ command_fill (struct command *cmd, uint64_t n)
   }
 }
 
+void
+command_filled (struct command *cmd, const uint8_t *end)
+{
+  cmd->filled = MAX (cmd->filled, (uint64_t) (end - cmd->data));
+}
+
 /* Forget a command that is done. */
 static void
 retire (struct nbd_handle *h, struct command *cmd)

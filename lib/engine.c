@@ -18,8 +18,6 @@
 
 #define VARIABLE 0
 
-/* Bytes from which a copy costs more than another call. */
-#define LARGE_READ 16384
 
 #define ROW(state, ph, n, fn, words)                                    \
   [STATE_##state] = { .name = #state, .phase = PHASE_##ph, .need = n,    \
@@ -123,6 +121,9 @@ expect (struct nbd_handle *h, enum state next, void *where, size_t n)
 static void
 end (struct nbd_handle *h, enum state last)
 {
+  /* What has arrived of a read is not zeroed. */
+  if (h->input.where)
+    command_filled (h->reply.command, h->input.where + h->input.got);
   h->input.need = h->input.got = h->input.head = h->input.tail = 0;
   h->input.where = NULL;
   change_state (h, last);

@@ -113,26 +113,42 @@ add (struct extents *x, const struct command *cmd, nbd_extent e)
   return true;
 }
 
+/* Convert N extents of 32 bits.  Returns the sum of their lengths, and whether
+ * one of them is 0.  A million of them take as long as receiving them unless the
+ * compiler makes wide instructions of it.
+ */
+#ifdef HAVE_TARGET_CLONES
+__attribute__ ((target_clones ("avx2", "default"), optimize ("O3")))
+#endif
+static uint64_t
+convert (uint32_t *restrict to, const uint8_t *restrict p, size_t n,
+         bool *empty)
+{
+  uint64_t sum = 0, borrow = 0;
+
+  for (size_t i = 0; i < 2 * n; i++) {
+    uint32_t v;
+
+    memcpy (&v, p + 4 * i, 4);
+    to[i] = be32toh (v);
+  }
+  for (size_t i = 0; i < n; i++) {
+    sum += to[2 * i];
+    borrow |= (uint64_t) to[2 * i] - 1;
+  }
+  *empty = borrow >> 63;
+  return sum;
+}
+
 /* The usual case, all at once: both sides have 32 bits, and nothing is wrong.
  * False if that is not so; then nothing was done.
  */
 static bool
 add_narrow (struct extents *x, const uint8_t *p, size_t n)
 {
-  uint32_t *to = (uint32_t *) x->items + 2 * x->count;
-  uint64_t sum = 0;
-  bool empty = false;
+  bool empty;
+  uint64_t sum = convert ((uint32_t *) x->items + 2 * x->count, p, n, &empty);
 
-  for (size_t i = 0; i < n; i++) {
-    uint64_t pair;
-
-    memcpy (&pair, p + 8 * i, 8);
-    pair = be64toh (pair);
-    to[2 * i] = pair >> 32;
-    to[2 * i + 1] = pair;
-    sum += pair >> 32;
-    empty |= pair >> 32 == 0;
-  }
   if (empty || sum > x->left)
     return false;
   x->left -= sum;

@@ -405,6 +405,11 @@ handle_phase (const struct nbd_handle *h)
  */
 #define READ_AHEAD 65536
 
+/* Bytes of a read from which a pass over them costs more than what it takes to do
+ * without.
+ */
+#define LARGE_READ 16384
+
 /* Allocate the buffer. */
 int engine_init (struct nbd_handle *h);
 void engine_free (struct nbd_handle *h);
@@ -731,6 +736,9 @@ struct command *command_find (struct nbd_handle *h, uint64_t cookie);
  * out before it, unless nobody wants that.
  */
 void command_fill (struct command *cmd, uint64_t n);
+
+/* It was, up to END. */
+void command_filled (struct command *cmd, const uint8_t *end);
 
 /* The first error of a command is the one that counts. */
 void command_error (struct command *cmd, int errnum);

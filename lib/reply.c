@@ -113,8 +113,7 @@ static void
 content (struct command *cmd, uint64_t offset, uint64_t n, unsigned status)
 {
   cmd->received += n;           /* chunks are counted, so this is bounded */
-  if (cmd->filled < offset - cmd->offset + n)
-    cmd->filled = offset - cmd->offset + n;
+  command_filled (cmd, cmd->data + (offset - cmd->offset) + n);
   call_chunk (cmd, cmd->data + (offset - cmd->offset), n, offset, status,
               cmd->error);
 }

@@ -257,7 +257,7 @@ issue (struct nbd_handle *h, struct request *r)
   cmd->offset = r->offset;
   cmd->count = r->count;
   cmd->data = r->data;
-  cmd->initialize = r->data && h->pread_initialize;
+  cmd->initialize = r->data && r->count >= LARGE_READ && h->pread_initialize;
   cmd->payload = owned;
   if (r->completion)
     TAKE_CALLBACK (cmd->completion, r->completion);
@@ -272,15 +272,19 @@ issue (struct nbd_handle *h, struct request *r)
   return command_issue (h, cmd, payload, payload_length);
 }
 
-/* A read buffer never shows old memory: what the server does not fill is zeroed
- * when the command completes, and all of it when there is no command.
+/* A read buffer never shows old memory.  A small one is zeroed here.  Of a large
+ * one that would be a tenth of all that the read costs, so only what the server
+ * leaves out is zeroed, when the command completes; see command_fill ().
  */
 static int64_t
 submit (struct nbd_handle *h, struct request *r)
 {
-  int64_t cookie = issue (h, r);
+  int64_t cookie;
 
-  if (cookie == -1)
+  if (r->count < LARGE_READ)
+    call_zero (h, r->data, r->count);
+  cookie = issue (h, r);
+  if (cookie == -1 && r->count >= LARGE_READ)
     call_zero (h, r->data, r->count);
   return cookie;
 }

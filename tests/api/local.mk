@@ -19,6 +19,7 @@ api_tests = \
 	tests/api/test-counts \
 	tests/api/test-errors \
 	tests/api/test-handle \
+	tests/api/test-large-reads \
 	tests/api/test-lessons \
 	tests/api/test-memory \
 	tests/api/test-newer \
@@ -47,6 +48,10 @@ tests_api_test_errors_LDADD = $(api_ldadd)
 tests_api_test_handle_SOURCES = tests/api/test-handle.c
 tests_api_test_handle_CPPFLAGS = $(unit_cppflags)
 tests_api_test_handle_LDADD = $(api_ldadd)
+
+tests_api_test_large_reads_SOURCES = tests/api/test-large-reads.c
+tests_api_test_large_reads_CPPFLAGS = $(unit_cppflags)
+tests_api_test_large_reads_LDADD = $(api_ldadd)
 
 tests_api_test_lessons_SOURCES = tests/api/test-lessons.c
 tests_api_test_lessons_CPPFLAGS = $(unit_cppflags)

@@ -74,7 +74,7 @@ kit ()
 
 qemu ()
 {
-  truncate -s 64M "$work/disk"
+  dd if=/dev/urandom of="$work/disk" bs=1M count=64 status=none
   qemu-nbd -t --cache=writeback -f raw -k "$socket" --pid-file="$socket.ready" \
     "$work/disk" 9>&- &
   servers="$servers $!"

@@ -14,6 +14,7 @@ version=$(make_variable PACKAGE_VERSION)
 includedir=$dest$(make_variable includedir)
 libdir=$dest$(make_variable libdir)
 man3dir=$dest$(make_variable man3dir)
+man7dir=$dest$(make_variable man7dir)
 
 # Every file that belongs there, and no other.
 expected_files ()
@@ -29,7 +30,12 @@ expected_files ()
   if enabled build_old_libs; then
     echo "$libdir/libnbd.a"
   fi
-  echo "$man3dir/libnbd.3"
+  for _page in $(make_variable overview_man3); do
+    echo "$man3dir/${_page#docs/}"
+  done
+  for _page in $(make_variable overview_man7); do
+    echo "$man7dir/${_page#docs/}"
+  done
   sed "s|\\([^ ]*\\) .*|$man3dir/\\1.3|" "$(generated tests/abi/symbols.list)"
 }
 
@@ -48,7 +54,7 @@ is_link ()
 # No page is empty or only refers to another.
 pages_are_whole ()
 {
-  find "$man3dir" -name '*.3' > "$tmp/pages"
+  find "$man3dir" "$man7dir" -name '*.[37]' > "$tmp/pages"
   while read -r _page; do
     grep -q '^\.SH NAME\|^\.SH "NAME"' "$_page" || {
       echo "$_page has no section NAME"
@@ -101,7 +107,8 @@ nothing_is_left ()
 # Folders that are there on every system stay; others are not made.
 only_common_folders ()
 {
-  for _folder in "$includedir" "$libdir/pkgconfig" "$man3dir"; do
+  for _folder in "$includedir" "$libdir/pkgconfig" "$man3dir" \
+      "$man7dir"; do
     while test "$_folder" != "$dest"; do
       echo "$_folder"
       _folder=$(dirname "$_folder")

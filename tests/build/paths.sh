@@ -46,6 +46,8 @@ usr/lib/$multiarch/libnbd.so.0
 usr/lib/$multiarch/libnbd.so.0.0.0
 usr/lib/$multiarch/pkgconfig/libnbd.pc
 usr/share/man/man3/libnbd.3
+usr/share/man/man3/libnbd-security.3
+usr/share/man/man7/libnbd-drop-in.7
 EOF
   sed -n 's|^\(nbd_[^ ]*\) .*|usr/share/man/man3/\1.3|p' \
     "$source/tests/abi/functions.list"

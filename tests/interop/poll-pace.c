@@ -170,7 +170,6 @@ check_late (void)
   size_t n = 4 << 20;
   char *large = calloc (1, n), *drain = malloc (n + 28);
   struct pollfd fd = { .events = POLLIN | POLLOUT };
-  size_t got = 0;
 
   MUST_BE (large && drain);
   begin ();
@@ -180,10 +179,7 @@ check_late (void)
       "a large write does not leave at once");
   fd.fd = nbd_aio_get_fd (h);
   while (nbd_aio_get_direction (h) & LIBNBD_AIO_DIRECTION_WRITE) {
-    ssize_t r = recv (server, drain, n, 0);
-
-    MUST_BE (r > 0);
-    got += r;
+    MUST_BE (recv (server, drain, n, 0) > 0);
     /* The program polls ... */
     MUST_BE (poll (&fd, 1, 10000) == 1 && (fd.revents & POLLOUT));
     /* ... and then something else is issued, which sends. */
