@@ -18,6 +18,9 @@
 
 #define VARIABLE 0
 
+/* Bytes of a read from which a copy costs more than another call. */
+#define LARGE_READ 16384
+
 
 #define ROW(state, ph, n, fn, words)                                    \
   [STATE_##state] = { .name = #state, .phase = PHASE_##ph, .need = n,    \

@@ -405,11 +405,6 @@ handle_phase (const struct nbd_handle *h)
  */
 #define READ_AHEAD 65536
 
-/* Bytes of a read from which a pass over them costs more than what it takes to do
- * without.
- */
-#define LARGE_READ 16384
-
 /* Allocate the buffer. */
 int engine_init (struct nbd_handle *h);
 void engine_free (struct nbd_handle *h);

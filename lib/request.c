@@ -20,6 +20,9 @@
 #define DEFAULT_PAYLOAD (32 * 1024 * 1024)
 #define MIN_PAYLOAD (1024 * 1024)
 
+/* Bytes of a read from which it is worth not to zero all of its buffer. */
+#define ZERO_LATER 4096
+
 /* What a command needs of the server, row by command. */
 static const struct command_rule {
   uint16_t needs;               /* transmission flag, or 0 */
@@ -257,7 +260,7 @@ issue (struct nbd_handle *h, struct request *r)
   cmd->offset = r->offset;
   cmd->count = r->count;
   cmd->data = r->data;
-  cmd->initialize = r->data && r->count >= LARGE_READ && h->pread_initialize;
+  cmd->initialize = r->data && r->count >= ZERO_LATER && h->pread_initialize;
   cmd->payload = owned;
   if (r->completion)
     TAKE_CALLBACK (cmd->completion, r->completion);
@@ -272,19 +275,19 @@ issue (struct nbd_handle *h, struct request *r)
   return command_issue (h, cmd, payload, payload_length);
 }
 
-/* A read buffer never shows old memory.  A small one is zeroed here.  Of a large
- * one that would be a tenth of all that the read costs, so only what the server
- * leaves out is zeroed, when the command completes; see command_fill ().
+/* A read buffer never shows old memory.  A small one is zeroed here.  Of a larger
+ * one that would be up to a tenth of all that the read costs, so only what the
+ * server leaves out is zeroed, when the command completes; see command_fill ().
  */
 static int64_t
 submit (struct nbd_handle *h, struct request *r)
 {
   int64_t cookie;
 
-  if (r->count < LARGE_READ)
+  if (r->count < ZERO_LATER)
     call_zero (h, r->data, r->count);
   cookie = issue (h, r);
-  if (cookie == -1 && r->count >= LARGE_READ)
+  if (cookie == -1 && r->count >= ZERO_LATER)
     call_zero (h, r->data, r->count);
   return cookie;
 }
