@@ -13,6 +13,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -99,9 +100,33 @@ negotiate (const char *path)
   option (NBD_OPT_GO, "\0\0\0\0\0\0", 6);
 }
 
-/* False if the socket is full.  A write sleeps instead: its replies are so small
- * that the server can not be waiting for us to take them.
+/* The rest of a write that the socket did not take as a whole.  The server may be
+ * waiting for us to take its replies, so that happens meanwhile.
  */
+static void
+send_rest (const uint8_t *p, size_t n)
+{
+  struct pollfd pollfd = { .fd = fd, .events = POLLIN | POLLOUT };
+
+  while (n > 0) {
+    ssize_t r;
+
+    if (poll (&pollfd, 1, -1) == -1)
+      die ("floor: poll");
+    r = recv (fd, in + tail, INPUT_SIZE - tail, MSG_DONTWAIT);
+    if (r > 0)
+      tail += r;
+    r = send (fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (r == -1 && errno != EAGAIN)
+      die ("floor: send");
+    if (r > 0) {
+      p += r;
+      n -= r;
+    }
+  }
+}
+
+/* False if the socket is full. */
 static bool
 request (uint64_t cookie, uint64_t offset, uint8_t *payload)
 {
@@ -117,8 +142,13 @@ request (uint64_t cookie, uint64_t offset, uint8_t *payload)
   write_u64 (&w, offset);
   write_u32 (&w, type == NBD_CMD_BLOCK_STATUS ? 1 << 30 : size);
   if (type == NBD_CMD_WRITE) {
-    if (sendmsg (fd, &msg, MSG_NOSIGNAL) != (ssize_t) (28 + size))
+    ssize_t r = sendmsg (fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    if (r == -1 && errno == EAGAIN)
+      return false;
+    if (r < 28)
       die ("floor: sendmsg");
+    send_rest (payload + (r - 28), 28 + size - r);
   }
   else if (send (fd, header, w.n, MSG_NOSIGNAL | MSG_DONTWAIT) != 28) {
     if (errno != EAGAIN)
