@@ -16,7 +16,7 @@ EXTRA_DIST += $(man3_MANS) $(man7_MANS) $(function_bodies) \
 	docs/bodies.stamp $(overview_bodies) docs/local.mk docs/drop-in.md \
 	docs/internals/buffers.md docs/internals/contracts.md \
 	docs/internals/engine.md docs/internals/generator.md \
-	docs/internals/testing.md
+	docs/internals/performance.md docs/internals/testing.md
 MAINTAINERCLEANFILES += $(man3_MANS) $(man7_MANS) docs/bodies.stamp
 
 # A body for each row and for nothing else.
