@@ -6,7 +6,7 @@ set terminal svg size 900,900 dynamic enhanced font "sans,12"
 set output "OUTPUT"
 set multiplot layout 2,1
 set grid ytics
-set key top right
+set key bottom left
 
 set title "What a read of 512 bytes costs as more are in flight"
 set logscale xy
