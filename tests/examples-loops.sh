@@ -116,7 +116,7 @@ for size in $sizes; do
   head -c "$size" /dev/urandom > "$size.img"
   serve "size-$size" -r file file="$size.img"
 done
-serve broken --filter=error pattern 3M error-rate=100%
+serve broken --threads=1 --filter=error pattern 3M error-rate=100%
 serve small --filter=blocksize-policy file file=17000001.img \
   blocksize-minimum=1 blocksize-preferred=4096 blocksize-maximum=64K \
   blocksize-error-policy=error
@@ -233,7 +233,8 @@ if begin libev-loop libev-dev; then
     fails 'No such file' libev-loop nobody.sock
   ok 'libev-loop fails when the export is read-only' \
     fails 'Operation not permitted' libev-loop size-1.sock
-  serve full --filter=error memory 3M error-pwrite-rate=100% error=ENOSPC
+  serve full --threads=1 --filter=error memory 3M \
+    error-pwrite-rate=100% error=ENOSPC
   ok 'libev-loop reports a failed write' \
     fails 'No space left on device' libev-loop full.sock
   serve unsafe eval get_size='echo 1000' can_write='exit 0' \

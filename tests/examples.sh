@@ -75,7 +75,7 @@ run simple-read empty.sock
 fine && printed 'size: 0 bytes' && [ "$(wc -l <out)" -eq 1 ]
 ok 'simple-read does not read from an empty export' $?
 
-serve broken --filter=error pattern 3M error-pread-rate=100%
+serve broken --threads=1 --filter=error pattern 3M error-pread-rate=100%
 run simple-read broken.sock
 failed 'nbd_pread: .*Input/output error'
 ok 'simple-read reports a failed read' $?
@@ -340,7 +340,7 @@ run write-block forgets.sock 0
 failed 'returned something else'
 ok 'write-block notices when nothing was written' $?
 
-serve nowrite --filter=error memory 1M error-pwrite-rate=100%
+serve nowrite --threads=1 --filter=error memory 1M error-pwrite-rate=100%
 run write-block nowrite.sock 0
 failed 'nbd_pwrite: .*Input/output error' && failed 'could not be restored'
 ok 'write-block reports a failed write' $?

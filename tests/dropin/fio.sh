@@ -83,9 +83,9 @@ same 'TLS with a key in a file, which fio does not allow' \
 same 'TLS is required' \
   '$fio --uri="nbd+unix:///?socket=$tmp/keys.sock" --rw=read --size=64k'
 same 'read errors' \
-  'nbdkit -U - --filter=error memory 8M error-pread-rate=100% --run "$fio --uri=\"\$uri\" --rw=read --bs=4k --size=64k" 2> /dev/null'
+  'nbdkit -U - --threads=1 --filter=error memory 8M error-pread-rate=100% --run "$fio --uri=\"\$uri\" --rw=read --bs=4k --size=64k" 2> /dev/null'
 same 'write errors' \
-  'nbdkit -U - --filter=error memory 8M error-pwrite-rate=100% --run "$fio --uri=\"\$uri\" --rw=write --bs=4k --size=64k" 2> /dev/null'
+  'nbdkit -U - --threads=1 --filter=error memory 8M error-pwrite-rate=100% --run "$fio --uri=\"\$uri\" --rw=write --bs=4k --size=64k" 2> /dev/null'
 same 'writing to a read-only server' \
   'nbdkit -U - -r memory 8M --run "$fio --uri=\"\$uri\" --rw=write --bs=4k --size=64k" 2>&1'
 same 'nobody listens' \

@@ -24,8 +24,8 @@ server certificates nbdkit --tls=require --tls-certificates="$pki" \
   file "$tmp/disk"
 server keys nbdkit --tls=require --tls-psk="$tmp/pki/keys.psk" \
   file "$tmp/disk"
-server broken nbdkit --filter=error file "$tmp/disk" error-pread-rate=100%
-server rejects nbdkit --filter=error memory 8M error-pwrite-rate=100%
+server broken nbdkit --threads=1 --filter=error file "$tmp/disk" error-pread-rate=100%
+server rejects nbdkit --threads=1 --filter=error memory 8M error-pwrite-rate=100%
 tcp_server tcp file "$tmp/disk"
 tcp=nbd://127.0.0.1:$port
 disk="nbd+unix:///?socket=$tmp/disk.sock"

@@ -29,7 +29,7 @@ server several nbdkit file dir="$tmp/disks"
 server simple nbdkit --no-sr file "$tmp/disk"
 server blocks nbdkit --filter=blocksize-policy file "$tmp/disk" \
   blocksize-minimum=512 blocksize-preferred=64K blocksize-maximum=1M
-server broken nbdkit --filter=error file "$tmp/disk" error-rate=100%
+server broken nbdkit --threads=1 --filter=error file "$tmp/disk" error-rate=100%
 server qemu qemu-nbd -r -f qcow2 -x vm -D 'of a machine' "$tmp/image"
 server certificates nbdkit --tls=require --tls-certificates="$pki" \
   --tls-verify-peer file "$tmp/disk"

@@ -13,7 +13,7 @@ make_pki
 cd "$tmp" || exit
 server data nbdkit -r data '"hello, world" @0x1000 1*300' size=1M
 server large nbdkit -r data '@0x80000000 7' size=3G
-server broken nbdkit --filter=error pattern 1M error-pread-rate=100%
+server broken nbdkit --threads=1 --filter=error pattern 1M error-pread-rate=100%
 server keys nbdkit --tls=require --tls-psk="$tmp/pki/keys.psk" pattern 1M
 data="nbd+unix:///?socket=$tmp/data.sock"
 export data tmp

@@ -58,7 +58,9 @@ program ()
 }
 
 # server NAME COMMAND ARGUMENT...: nbdkit or qemu-nbd, which listens on
-# $tmp/NAME.sock when this returns.
+# $tmp/NAME.sock when this returns.  nbdkit needs --threads=1 if it fails reads or
+# writes: 1.32 aborts when the client goes while several threads have errors to
+# tell.
 server ()
 {
   _name=$1

@@ -61,7 +61,9 @@ done_testing ()
   exit
 }
 
-# NAME ARGUMENT...: nbdkit, listening on NAME.sock when this returns.
+# NAME ARGUMENT...: nbdkit, listening on NAME.sock when this returns.  One that
+# fails reads or writes needs --threads=1: nbdkit 1.32 aborts when the client goes
+# while several of its threads have errors to tell.
 serve ()
 {
   server=$1

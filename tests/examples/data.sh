@@ -142,7 +142,7 @@ run write-image no-such-file target.sock
 failed '^no-such-file: No such file'
 ok 'write-image fails when there is no file' $?
 
-serve nowrite --filter=error memory 2M error-pwrite-rate=100%
+serve nowrite --threads=1 --filter=error memory 2M error-pwrite-rate=100%
 run write-image random.img nowrite.sock
 failed 'Input/output error' && [ ! -s out ]
 ok 'write-image reports a failed write' $?
@@ -183,7 +183,7 @@ run sparse-read -d simple.sock
 failed 'does not promise whole answers'
 ok 'sparse-read -d fails without structured replies' $?
 
-serve broken --filter=error pattern 3M error-pread-rate=100%
+serve broken --threads=1 --filter=error pattern 3M error-pread-rate=100%
 for option in '' -a; do
   run sparse-read $option broken.sock
   failed 'Input/output error'
