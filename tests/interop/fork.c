@@ -435,6 +435,8 @@ check_error (void)
  * their own.
  */
 
+#ifndef __SANITIZE_ADDRESS__
+
 #define NR_THREADS 4
 
 static atomic_bool stop;
@@ -501,6 +503,8 @@ check_threads (void)
   disconnect (h);
 }
 
+#endif
+
 int
 main (void)
 {
@@ -532,7 +536,12 @@ main (void)
   check_queued_write ();
   check_queued_option ();
   check_error ();
+#ifdef __SANITIZE_ADDRESS__
+  skip_case ("children use new handles while threads are in calls",
+             "the sanitizer's allocator may be locked in such a child");
+#else
   check_threads ();
+#endif
 
   server_stop (unix_server);
   server_stop (tcp_server);
