@@ -13,36 +13,14 @@ section (struct output *o, const char *title)
   out (o, "\n=head1 %s\n\n", title);
 }
 
-/* The spaces that all lines of TEXT begin with. */
-static size_t
-common_indent (const char *text)
-{
-  size_t least = strlen (text);
-
-  while (*text) {
-    size_t spaces = strspn (text, " "), n = strcspn (text, "\n");
-
-    if (n > 0 && spaces < least)
-      least = spaces;
-    text += n + (text[n] == '\n');
-  }
-  return least;
-}
-
-/* Text as a verbatim paragraph: moved to the left, then each line one space
- * in.
- */
+/* Text as a verbatim paragraph: each line one space in. */
 static void
 verbatim (struct output *o, const char *text)
 {
-  size_t indent = common_indent (text);
-
   while (*text) {
     size_t n = strcspn (text, "\n");
 
-    if (n > 0)
-      out (o, " %.*s", (int) (n - indent), text + indent);
-    out (o, "\n");
+    out (o, "%s%.*s\n", n ? " " : "", (int) n, text);
     text += n + (text[n] == '\n');
   }
 }

@@ -21,7 +21,6 @@
 /* Bytes of a read from which a copy costs more than another call. */
 #define LARGE_READ 16384
 
-
 #define ROW(state, ph, n, fn, words)                                    \
   [STATE_##state] = { .name = #state, .phase = PHASE_##ph, .need = n,    \
                       .take = fn, .text = #state ": " words }
@@ -245,11 +244,13 @@ engine_run (struct nbd_handle *h)
     ;
 }
 
-void
+int
 engine_resume (struct nbd_handle *h)
 {
-  if (h->paused)
-    engine_run (h);
+  if (!h->paused)
+    return 0;
+  engine_run (h);
+  return h->state == STATE_DEAD ? -1 : 0;
 }
 
 void

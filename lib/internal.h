@@ -436,8 +436,8 @@ void engine_received (struct nbd_handle *h, size_t n);
 /* Handle what was received and is wanted by now, up to a pause. */
 void engine_run (struct nbd_handle *h);
 
-/* What was left when nbd_poll paused. */
-void engine_resume (struct nbd_handle *h);
+/* What was left when nbd_poll paused.  -1 if it was the end of the handle. */
+int engine_resume (struct nbd_handle *h);
 
 /* The server closed the stream. */
 void engine_eof (struct nbd_handle *h);

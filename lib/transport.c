@@ -194,8 +194,7 @@ transport_move (struct nbd_handle *h, enum receive how)
     errnum = errno;
   if (errnum) {
     h->polling = false;         /* no pause: there is no next call */
-    engine_resume (h);
-    if (transport_receive (h, RECEIVE_ARRIVED) == 0)
+    if (engine_resume (h) == 0 && transport_receive (h, RECEIVE_ARRIVED) == 0)
       fail (h, errnum, "send");
   }
   return h->state == STATE_DEAD ? -1 : 0;
@@ -295,7 +294,8 @@ transport_wait (struct nbd_handle *h,
                 bool (*done) (struct nbd_handle *h, const void *arg),
                 const void *arg)
 {
-  engine_resume (h);
+  if (engine_resume (h) == -1)
+    return -1;
   while (!done (h, arg))
     if (transport_poll (h, -1, -1) == -1)
       return -1;
@@ -320,7 +320,8 @@ notify (struct nbd_handle *h, unsigned direction)
 {
   bool late = false;
 
-  engine_resume (h);
+  if (engine_resume (h) == -1)
+    return -1;
   if (direction == LIBNBD_AIO_DIRECTION_WRITE) {
     late = h->told_to_write && h->transport;
     h->told_to_write = false;
@@ -367,11 +368,10 @@ api_poll2 (struct nbd_handle *h, int fd, int timeout)
 
   h->polling = true;
   h->poller = pthread_self ();
-  engine_resume (h);
-  if (h->commands.completed != completed)
-    r = h->state == STATE_DEAD ? -1 : 1;
-  else
-    r = transport_poll (h, fd, timeout);
+  r = engine_resume (h);
+  if (r == 0)
+    r = h->commands.completed != completed ? 1 :
+      transport_poll (h, fd, timeout);
   h->polling = false;
   return r;
 }

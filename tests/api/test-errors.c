@@ -200,6 +200,21 @@ test_long (void)
   nbd_close (h);
 }
 
+/* Resolvers may take what fits into 16 bits. */
+static void
+test_port (void)
+{
+  struct nbd_handle *h = nbd_create ();
+
+  ok (nbd_connect_tcp (h, "127.0.0.1", "65536") == -1 &&
+      nbd_get_errno () == EINVAL &&
+      strstr (nbd_get_error (), "65536") != NULL && nbd_aio_is_created (h),
+      "a port above 65535 is refused");
+  ok (nbd_connect_tcp (h, "127.0.0.1", "99999999999999999999999") == -1 &&
+      nbd_get_errno () == EINVAL, "however far above");
+  nbd_close (h);
+}
+
 int
 main (void)
 {
@@ -210,5 +225,6 @@ main (void)
   test_function ();
   test_threads ();
   test_long ();
+  test_port ();
   return tap_end ();
 }

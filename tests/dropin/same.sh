@@ -138,8 +138,8 @@ normalise ()
   sed -e "s,$tmp/[a-z]*\.run/run,RUN,g" -e "s,$tmp,TMP,g" \
       -e "s,:${port:-none}\b,:PORT,g" \
       -e 's,^\(nbdkit: [a-z]*\)\.[0-9]*: ,\1.N: ,' \
-      -e 's,/tmp/libnbd[A-Za-z0-9]\{6\}/,/tmp/libnbdXXXXXX/,g' \
-      -e 's,/tmp/nbdkit[A-Za-z0-9]\{6\}/,/tmp/nbdkitXXXXXX/,g' "$1"
+      -e 's,/tmp/libnbd[A-Za-z0-9]\{6\}/,/tmp/libnbd-RANDOM/,g' \
+      -e 's,/tmp/nbdkit[A-Za-z0-9]\{6\}/,/tmp/nbdkit-RANDOM/,g' "$1"
 }
 
 transcript ()

@@ -74,10 +74,10 @@ static const char short_body[] =
   "Is heard by all.\n";
 
 static const char example[] =
-  "  if (failed) {\n"
+  "if (failed) {\n"
   "\n"
-  "    return 1;\n"
-  "  }\n";
+  "  return 1;\n"
+  "}\n";
 
 static void
 print_line (const char *whose, const char *line)

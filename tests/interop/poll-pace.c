@@ -84,11 +84,11 @@ issue_elsewhere (void)
   pthread_join (thread, NULL);
 }
 
-/* Answer all that is in flight, in one piece. */
+/* Answer all that is in flight, in one piece, and say something else. */
 static void
-answer (void)
+answer_and_say (const char *words)
 {
-  uint8_t replies[COUNT * (16 + SIZE)] = { 0 };
+  uint8_t replies[COUNT * (16 + SIZE) + 64] = { 0 };
   struct writer w = writer_init (replies, sizeof replies);
 
   for (unsigned i = 0; i < COUNT; i++) {
@@ -100,7 +100,14 @@ answer (void)
     write_bytes (&w, request + 8, 8);
     write_bytes (&w, (uint8_t[SIZE]) { 0 }, SIZE);
   }
+  write_bytes (&w, words, strlen (words));
   MUST_BE (write (server, replies, w.n) == (ssize_t) w.n);
+}
+
+static void
+answer (void)
+{
+  answer_and_say ("");
 }
 
 static void
@@ -161,6 +168,34 @@ check_elsewhere (void)
   close (server);
 }
 
+/* What is left may be the end of the connection. */
+static void
+check_garbage (void)
+{
+  for (int i = 0; i < 3; i++) {
+    static const char *const names[] = { "nbd_poll", "nbd_aio_notify_read",
+                                         "nbd_pread" };
+    int r = 0;
+    char c;
+
+    begin ();
+    issue_elsewhere ();
+    answer_and_say ("this is no reply");
+    for (unsigned j = 0; j < COUNT; j++)
+      MUST_BE (nbd_poll (h, -1) == 1);
+    switch (i) {
+    case 0: r = nbd_poll (h, -1); break;
+    case 1: r = nbd_aio_notify_read (h); break;
+    case 2: r = nbd_pread (h, &c, 1, 0, 0); break;
+    }
+    ok (r == -1 && nbd_aio_is_dead (h) && completed == COUNT &&
+        strstr (nbd_get_error (), "invalid reply magic") != NULL,
+        "%s says what is wrong with what was left", names[i]);
+    note ("%s", nbd_get_error ());
+    end ();
+  }
+}
+
 /* The socket was full and can be written to; before the program tells us so, a
  * call on the handle has sent what was left.
  */
@@ -200,6 +235,7 @@ main (void)
   tap_begin ();
   check_own ();
   check_elsewhere ();
+  check_garbage ();
   check_late ();
   return tap_end ();
 }
