@@ -748,6 +748,51 @@ test_no_effect (void)
   peer_free (p);
 }
 
+/* What a server says must not reach a terminal as it is. */
+
+static unsigned shown, control;
+
+static int
+look (void *vp, const char *context, const char *msg)
+{
+  (void) vp;
+  (void) context;
+  shown += strstr (msg, "?[31mred? nbd1: forged") != NULL;
+  for (; *msg; msg++)
+    control += (unsigned char) *msg < 32 || *msg == 127;
+  return 0;
+}
+
+static void
+test_words_of_server (void)
+{
+  static const char words[] = "\x1b[31mred\n nbd1: forged\x7f";
+  struct offer offer = everything;
+  struct peer *p;
+  uint8_t bytes[64], data[1];
+  struct writer w = writer_init (bytes, sizeof bytes);
+  int64_t cookie;
+
+  offer.replies = STRUCTURED;
+  p = peer_mute (&offer);
+  nbd_set_debug_callback (p->h, (nbd_debug_callback) { .callback = look });
+  nbd_set_debug (p->h, true);
+  cookie = nbd_aio_pread (p->h, data, 1, 0, NBD_NULL_COMPLETION, 0);
+  write_u32 (&w, NBD_STRUCTURED_REPLY_MAGIC);
+  write_u16 (&w, NBD_REPLY_FLAG_DONE);
+  write_u16 (&w, NBD_REPLY_TYPE_ERROR);
+  write_u64 (&w, cookie);
+  write_u32 (&w, 6 + strlen (words));
+  write_u32 (&w, NBD_EIO);
+  write_u16 (&w, strlen (words));
+  write_bytes (&w, words, strlen (words));
+  buffer_append (&p->server->out, bytes, w.n);
+  peer_settle (p);
+  is_int (shown, 1, "the words of an error of the server are shown");
+  is_int (control, 0, "their control characters are not");
+  peer_free (p);
+}
+
 int
 main (void)
 {
@@ -769,5 +814,6 @@ main (void)
   test_callbacks ();
   test_clear ();
   test_no_effect ();
+  test_words_of_server ();
   return tap_end ();
 }
