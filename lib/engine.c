@@ -212,7 +212,6 @@ step (struct nbd_handle *h)
   const struct state_row *row = &state_rows[h->state];
   size_t buffered = in->tail - in->head, n;
   const uint8_t *p;
-  struct reader r;
 
   if (row->take == NULL)
     return false;
@@ -231,8 +230,7 @@ step (struct nbd_handle *h)
     p = in->buffer + in->head;
     in->head += in->need;
   }
-  r = reader_init (p, in->need);
-  row->take (h, &r);
+  row->take (h, &(struct reader) { .p = p, .n = in->need });
   return true;
 }
 

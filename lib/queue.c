@@ -43,11 +43,11 @@ reserve (struct nbd_handle *h, size_t n)
   return 0;
 }
 
-static void
-push (struct nbd_handle *h, struct segment segment)
+/* Where the next segment goes. */
+static struct segment *
+push (struct nbd_handle *h)
 {
-  *segment_at (h, h->queue.count) = segment;
-  h->queue.count++;
+  return segment_at (h, h->queue.count++);
 }
 
 int
@@ -60,8 +60,8 @@ queue_push (struct nbd_handle *h, const void *p, size_t n, bool chunk)
     return -1;
   }
   memcpy (copy, p, n);
-  push (h, (struct segment) { .p = copy, .n = n, .owned = copy,
-                              .last = chunk });
+  *push (h) = (struct segment) { .p = copy, .n = n, .owned = copy,
+                                 .last = chunk };
   return 0;
 }
 
@@ -72,11 +72,11 @@ queue_push_command (struct nbd_handle *h, struct command *cmd,
 {
   if (reserve (h, 2) == -1)
     return -1;
-  push (h, (struct segment) { .p = cmd->header, .n = header_length,
-                              .command = cmd, .last = payload_length == 0 });
+  *push (h) = (struct segment) { .p = cmd->header, .n = header_length,
+                                 .command = cmd, .last = payload_length == 0 };
   if (payload_length)
-    push (h, (struct segment) { .p = payload, .n = payload_length,
-                                .command = cmd, .last = true });
+    *push (h) = (struct segment) { .p = payload, .n = payload_length,
+                                   .command = cmd, .last = true };
   return 0;
 }
 

@@ -40,11 +40,12 @@ socket_receive (struct nbd_handle *h, struct iovec *iov, int n, bool wait)
 static ssize_t
 socket_send (struct nbd_handle *h, struct iovec *iov, int n)
 {
-  struct msghdr msg = { .msg_iov = iov, .msg_iovlen = n };
   int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 
-  return n == 1 ? send (h->fd, iov->iov_base, iov->iov_len, flags) :
-    sendmsg (h->fd, &msg, flags);
+  if (n == 1)
+    return send (h->fd, iov->iov_base, iov->iov_len, flags);
+  return sendmsg (h->fd, &(struct msghdr) { .msg_iov = iov, .msg_iovlen = n },
+                  flags);
 }
 
 static void
