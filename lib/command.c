@@ -106,12 +106,14 @@ command_new (struct nbd_handle *h)
   if (cmd)
     h->commands.unused = cmd->chain;
   else {
-    cmd = malloc (sizeof *cmd);
+    cmd = calloc (1, sizeof *cmd);
     if (cmd == NULL)
       return NULL;
     h->commands.allocated++;
   }
-  memset (cmd, 0, sizeof *cmd);
+  /* Not all of it: this costs time in each request. */
+  memset (&cmd->offset, 0, offsetof (struct command, payload) -
+          offsetof (struct command, offset));
   return cmd;
 }
 
@@ -157,37 +159,65 @@ build_header (struct nbd_handle *h, struct command *cmd, uint64_t length)
   return w.n;
 }
 
+/* At once: somebody may be polling already, without looking for room to send.  A
+ * failure is found by whoever receives, after what the server still said.
+ */
+static void
+send_command (struct nbd_handle *h, struct command *cmd, const void *payload,
+              size_t payload_length)
+{
+  size_t n = build_header (h, cmd, payload_length ? payload_length :
+                           cmd->count);
+  struct iovec iov[2] = { { cmd->header, n },
+                          { (void *) payload, payload_length } };
+  ssize_t sent;
+
+  if (h->queue.count > 0 || h->unsent > 0 || h->disconnecting) {
+    queue_push_command (h, cmd, n, payload, payload_length);
+    /* Where there was no room it can wait for a reply to one of those that have
+     * left, after which all goes together.
+     */
+    if (!h->full || h->commands.nr_in_flight <= h->queue.count)
+      transport_send (h);
+    return;
+  }
+  /* Most requests do not pass through the queue. */
+  sent = transport_attempt (h, iov, payload_length ? 2 : 1,
+                            n + payload_length);
+  if (sent == (ssize_t) (n + payload_length)) {
+    h->stats.bytes_sent += sent;
+    h->stats.chunks_sent++;
+    cmd->begun = cmd->sent = true;
+    return;
+  }
+  queue_push_command (h, cmd, n, payload, payload_length);
+  if (sent > 0)
+    queue_sent (h, sent);
+}
+
 int64_t
 command_issue (struct nbd_handle *h, struct command *cmd,
                const void *payload, size_t payload_length)
 {
   struct commands *c = &h->commands;
   uint64_t cookie = c->last_cookie + 1;
-  size_t n;
 
-  cmd->cookie = cookie;
-  cmd->issuer = pthread_self ();
-  n = build_header (h, cmd, payload_length ? payload_length : cmd->count);
   if ((c->count >= c->size && table_grow (h) == -1) ||
-      queue_push_command (h, cmd, n, payload, payload_length) == -1) {
+      queue_reserve (h, 2) == -1) {
     error_set (h, errno, "malloc");
+    command_fill (cmd, cmd->count);
     command_discard (h, cmd);
     return -1;
   }
+  cmd->cookie = cookie;
+  cmd->issuer = pthread_self ();
   c->last_cookie = cookie;
   cmd->chain = *chain_of (h, cookie);
   *chain_of (h, cookie) = cmd;
   c->count++;
   list_append (&c->in_flight, cmd);
   c->nr_in_flight++;
-
-  /* At once: somebody may be polling already, without looking for room to send.
-   * Where there was no room it can wait for a reply to one of those that have
-   * left, after which all goes together.  A failure is found by whoever receives,
-   * after what the server still said.
-   */
-  if (!h->full || c->nr_in_flight <= h->queue.count)
-    transport_send (h);
+  send_command (h, cmd, payload, payload_length);
   return cookie;
 }
 

@@ -179,17 +179,24 @@ ahead (const struct nbd_handle *h)
   return h->extended_headers ? 40 : h->structured_replies ? 28 : 16;
 }
 
+/* Whether bytes are received at their place.  Where only a few are missing it
+ * costs less to copy them than to receive in two places.
+ */
+static bool
+goes_straight (const struct input *in)
+{
+  return in->where && in->need - in->got >= LARGE_READ;
+}
+
 int
 engine_room (struct nbd_handle *h, struct iovec iov[2])
 {
   struct input *in = &h->input;
-  size_t room = ahead (h);
+  size_t missing = in->need - in->got, room = ahead (h);
   int n = 0;
 
   if (state_rows[h->state].take == NULL)
     return 0;
-  if (in->where)
-    iov[n++] = (struct iovec) { in->where + in->got, in->need - in->got };
   if (in->head == in->tail)
     in->head = in->tail = 0;
   else if (in->head + in->need > READ_AHEAD) {
@@ -197,8 +204,12 @@ engine_room (struct nbd_handle *h, struct iovec iov[2])
     in->tail -= in->head;
     in->head = 0;
   }
-  if (!in->where)
-    room = MAX (room, in->need - (in->tail - in->head));
+  if (goes_straight (in))
+    iov[n++] = (struct iovec) { in->where + in->got, missing };
+  else if (in->where)
+    room += missing;
+  else
+    room = MAX (room, missing - (in->tail - in->head));
   room = MIN (room, READ_AHEAD - in->tail);
   iov[n++] = (struct iovec) { in->buffer + in->tail, room };
   return n;
@@ -257,7 +268,7 @@ engine_received (struct nbd_handle *h, size_t n)
   struct input *in = &h->input;
 
   h->stats.bytes_received += n;
-  if (in->where) {
+  if (goes_straight (in)) {
     size_t placed = MIN (n, in->need - in->got);
 
     in->got += placed;
@@ -296,29 +307,32 @@ engine_row (const struct nbd_handle *h)
   return &state_rows[engine_is_idle (h) ? STATE_READY : h->state];
 }
 
-unsigned
-engine_direction (const struct nbd_handle *h)
+/* Inline, since each call of the API ends with it. */
+static inline unsigned
+direction (const struct nbd_handle *h)
 {
   const struct state_row *row = &state_rows[h->state];
-  unsigned direction = 0;
 
   if (row->direction)
     return row->direction (h);
-  if (row->take)
-    direction |= LIBNBD_AIO_DIRECTION_READ;
-  if (h->queue.count > 0 || h->unsent > 0)
-    direction |= LIBNBD_AIO_DIRECTION_WRITE;
-  return direction;
+  return (row->take ? LIBNBD_AIO_DIRECTION_READ : 0) |
+    (h->queue.count > 0 || h->unsent > 0 ? LIBNBD_AIO_DIRECTION_WRITE : 0);
+}
+
+unsigned
+engine_direction (const struct nbd_handle *h)
+{
+  return direction (h);
 }
 
 void
 engine_publish (struct nbd_handle *h)
 {
-  unsigned direction = engine_direction (h);
+  unsigned d = direction (h);
   unsigned v = handle_phase (h) | (engine_is_idle (h) ? PUBLISHED_IDLE : 0) |
-    direction << PUBLISHED_DIRECTION_SHIFT;
+    d << PUBLISHED_DIRECTION_SHIFT;
 
-  if (direction & LIBNBD_AIO_DIRECTION_WRITE)
+  if (d & LIBNBD_AIO_DIRECTION_WRITE)
     h->told_to_write = true;
   if (v != atomic_load_explicit (&h->published, memory_order_relaxed))
     atomic_store_explicit (&h->published, v, memory_order_release);

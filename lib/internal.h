@@ -129,6 +129,10 @@ struct command {
   struct command *next, *prev;  /* in the list of its stage */
   struct command *chain;        /* in the table of cookies, or the free list */
   uint64_t cookie;
+  pthread_t issuer;             /* the thread that issued it */
+  uint8_t header[32];
+
+  /* Zero in a new command, up to filled. */
   uint64_t offset, count;
   uint16_t type, flags;
   bool begun;                   /* some byte of it has left */
@@ -144,7 +148,8 @@ struct command {
   uint64_t received;            /* bytes of content, so far */
   uint8_t *data;                /* read: the caller's buffer */
   uint64_t filled;              /* bytes at its start that show no old memory */
-  pthread_t issuer;             /* the thread that issued it */
+
+  /* Empty in a record that is not in use. */
   void *payload;                /* block status filter: owned */
   nbd_completion_callback completion;
   union {
@@ -152,7 +157,6 @@ struct command {
     nbd_extent_callback extent;
     nbd_extent64_callback extent64;
   } cb;
-  uint8_t header[32];
 };
 
 struct command_list {
@@ -464,13 +468,18 @@ void engine_publish (struct nbd_handle *h);
 
 /* queue.c: what is to be sent. */
 
-/* Queue a message.  The bytes are copied, except for those of a command, which
- * are borrowed until they have left.  CHUNK says whether the statistics count it.
+/* Queue a message, of which a copy is made.  CHUNK says whether the statistics
+ * count it.
  */
 int queue_push (struct nbd_handle *h, const void *p, size_t n, bool chunk);
-int queue_push_command (struct nbd_handle *h, struct command *cmd,
-                        size_t header_length, const void *payload,
-                        size_t payload_length);
+
+/* Queue a command.  Its bytes are borrowed until they have left.  There is room
+ * for its 2 segments after queue_reserve ().
+ */
+int queue_reserve (struct nbd_handle *h, size_t n);
+void queue_push_command (struct nbd_handle *h, struct command *cmd,
+                         size_t header_length, const void *payload,
+                         size_t payload_length);
 
 /* The first bytes of the queue, as up to MAX iovecs. */
 int queue_peek (const struct nbd_handle *h, struct iovec *iov, int max);
@@ -514,7 +523,22 @@ void wait_readable (struct nbd_handle *h);
 /* By the clock that is never set. */
 int64_t milliseconds (void);
 
-/* Send what the socket takes.  -1 and errno if sending is impossible. */
+/* One attempt to send LENGTH bytes: the number of those that left, or -1 and
+ * errno.
+ */
+static inline ssize_t
+transport_attempt (struct nbd_handle *h, struct iovec *iov, int n,
+                   size_t length)
+{
+  ssize_t r = h->transport->send (h, iov, n);
+
+  h->full = r != (ssize_t) length || h->unsent > 0;
+  return r;
+}
+
+/* Send what the socket takes of the queue.  -1 and errno if sending is
+ * impossible.
+ */
 int transport_send (struct nbd_handle *h);
 
 /* Receive and send as far as both go without sleeping.  -1 if the handle is

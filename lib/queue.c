@@ -19,9 +19,8 @@ segment_at (const struct nbd_handle *h, size_t i)
   return &q->ring[(q->head + i) & (q->size - 1)];
 }
 
-/* Make room for N more segments. */
 static int
-reserve (struct nbd_handle *h, size_t n)
+grow (struct nbd_handle *h, size_t n)
 {
   struct queue *q = &h->queue;
   size_t size = q->size ? q->size : 16;
@@ -29,8 +28,6 @@ reserve (struct nbd_handle *h, size_t n)
 
   while (size < q->count + n)
     size *= 2;
-  if (size == q->size)
-    return 0;
   ring = malloc (size * sizeof *ring);
   if (ring == NULL)
     return -1;
@@ -41,6 +38,12 @@ reserve (struct nbd_handle *h, size_t n)
   q->size = size;
   q->head = 0;
   return 0;
+}
+
+int
+queue_reserve (struct nbd_handle *h, size_t n)
+{
+  return h->queue.count + n <= h->queue.size ? 0 : grow (h, n);
 }
 
 /* Where the next segment goes. */
@@ -55,7 +58,7 @@ queue_push (struct nbd_handle *h, const void *p, size_t n, bool chunk)
 {
   void *copy = malloc (n);
 
-  if (copy == NULL || reserve (h, 1) == -1) {
+  if (copy == NULL || queue_reserve (h, 1) == -1) {
     free (copy);
     return -1;
   }
@@ -65,19 +68,16 @@ queue_push (struct nbd_handle *h, const void *p, size_t n, bool chunk)
   return 0;
 }
 
-int
+void
 queue_push_command (struct nbd_handle *h, struct command *cmd,
                     size_t header_length, const void *payload,
                     size_t payload_length)
 {
-  if (reserve (h, 2) == -1)
-    return -1;
   *push (h) = (struct segment) { .p = cmd->header, .n = header_length,
                                  .command = cmd, .last = payload_length == 0 };
   if (payload_length)
     *push (h) = (struct segment) { .p = payload, .n = payload_length,
                                    .command = cmd, .last = true };
-  return 0;
 }
 
 int
@@ -95,27 +95,23 @@ queue_peek (const struct nbd_handle *h, struct iovec *iov, int max)
 
 /* The first segment is done with. */
 static void
-pop (struct nbd_handle *h)
+pop (struct nbd_handle *h, struct segment *s)
 {
-  struct segment s = *segment_at (h, 0);
-
   h->queue.head = (h->queue.head + 1) & (h->queue.size - 1);
   h->queue.count--;
-  free (s.owned);
-  h->stats.chunks_sent += s.last;
-  if (s.last && s.command)
-    command_sent (h, s.command);
+  free (s->owned);
+  h->stats.chunks_sent += s->last;
+  if (s->last && s->command)
+    command_sent (h, s->command);
 }
 
 void
 queue_sent (struct nbd_handle *h, size_t n)
 {
   h->stats.bytes_sent += n;
-  while (h->queue.count > 0) {
+  while (n > 0) {
     struct segment *s = segment_at (h, 0);
 
-    if (n == 0)
-      return;
     if (s->command)
       s->command->begun = true;
     if (n < s->n) {
@@ -124,7 +120,7 @@ queue_sent (struct nbd_handle *h, size_t n)
       return;
     }
     n -= s->n;
-    pop (h);
+    pop (h, s);
   }
 }
 

@@ -51,6 +51,12 @@ static const struct flag_rule {
   { LIBNBD_CMD_FLAG_DF, NBD_FLAG_SEND_DF, "DF" },
 };
 
+/* For each function of the API its own: there the type is known, which answers
+ * most of the questions, and the call that sends is the last thing to be done.
+ * Each function that a system call returns through costs more than the questions.
+ */
+#define INLINE static inline __attribute__ ((always_inline))
+
 /* A request as the caller describes it.  Callbacks are taken only when the
  * request is sent.
  */
@@ -97,7 +103,7 @@ api_get_block_size (struct nbd_handle *h, int size_type)
 }
 
 /* Whether the request is within what the server advertised. */
-static bool
+INLINE bool
 is_advertised (struct nbd_handle *h, const struct request *r)
 {
   const struct command_rule *rule = &rules[r->type];
@@ -148,7 +154,7 @@ is_advertised (struct nbd_handle *h, const struct request *r)
 }
 
 /* Whether offset and count are within bounds, aligned and not too large. */
-static bool
+INLINE bool
 is_in_range (struct nbd_handle *h, const struct request *r)
 {
   const struct command_rule *rule = &rules[r->type];
@@ -180,7 +186,7 @@ is_in_range (struct nbd_handle *h, const struct request *r)
   return true;
 }
 
-static bool
+INLINE bool
 is_permitted (struct nbd_handle *h, const struct request *r)
 {
   if ((h->strict_mode & LIBNBD_STRICT_COMMANDS) && !is_advertised (h, r))
@@ -196,13 +202,14 @@ is_permitted (struct nbd_handle *h, const struct request *r)
  * the ids.  NULL with the error set.
  */
 static void *
-build_filter (struct nbd_handle *h, const struct request *r, size_t *length)
+build_filter (struct nbd_handle *h, char **contexts, uint64_t count,
+              size_t *length)
 {
   size_t n = 0;
   struct writer w;
   void *p;
 
-  while (r->contexts[n])
+  while (contexts[n])
     n++;
   *length = 8 + 4 * n;
   p = malloc (*length);
@@ -211,13 +218,13 @@ build_filter (struct nbd_handle *h, const struct request *r, size_t *length)
     return NULL;
   }
   w = writer_init (p, *length);
-  write_u64 (&w, r->count);
+  write_u64 (&w, count);
   for (size_t i = 0; i < n; i++) {
-    const struct meta_context *context = meta_find_name (h, r->contexts[i]);
+    const struct meta_context *context = meta_find_name (h, contexts[i]);
 
     if (context == NULL) {
       error_set (h, EINVAL, "meta context '%s' was not negotiated",
-                 r->contexts[i]);
+                 contexts[i]);
       free (p);
       return NULL;
     }
@@ -226,9 +233,21 @@ build_filter (struct nbd_handle *h, const struct request *r, size_t *length)
   return p;
 }
 
-/* Check, issue; the cookie or -1. */
+/* A read buffer never shows old memory.  A small one is zeroed before the request
+ * is sent, and any that is refused.  Of a larger one that would be up to a tenth of
+ * all that the read costs, so only what the server leaves out is zeroed, when the
+ * command completes; see command_fill ().
+ */
 static int64_t
-issue (struct nbd_handle *h, struct request *r)
+refuse (struct nbd_handle *h, void *data, size_t count)
+{
+  call_zero (h, data, count);
+  return -1;
+}
+
+/* Check, issue; the cookie or -1. */
+INLINE int64_t
+submit (struct nbd_handle *h, struct request *r)
 {
   const void *payload = r->payload;
   size_t payload_length = r->payload ? r->count : 0;
@@ -242,10 +261,10 @@ issue (struct nbd_handle *h, struct request *r)
       r->flags |= LIBNBD_CMD_FLAG_PAYLOAD_LEN;
   }
   if (!is_permitted (h, r))
-    return -1;
+    return refuse (h, r->data, r->count);
   if (r->contexts && h->extended_headers &&
       (r->flags & LIBNBD_CMD_FLAG_PAYLOAD_LEN)) {
-    payload = owned = build_filter (h, r, &payload_length);
+    payload = owned = build_filter (h, r->contexts, r->count, &payload_length);
     if (owned == NULL)
       return -1;
   }
@@ -253,15 +272,18 @@ issue (struct nbd_handle *h, struct request *r)
   if (cmd == NULL) {
     error_set (h, errno, "malloc");
     free (owned);
-    return -1;
+    return refuse (h, r->data, r->count);
   }
   cmd->type = r->type;
   cmd->flags = r->flags;
   cmd->offset = r->offset;
   cmd->count = r->count;
   cmd->data = r->data;
-  cmd->initialize = r->data && r->count >= ZERO_LATER && h->pread_initialize;
   cmd->payload = owned;
+  if (r->data && r->count < ZERO_LATER)
+    call_zero (h, r->data, r->count);
+  else
+    cmd->initialize = r->data && h->pread_initialize;
   if (r->completion)
     TAKE_CALLBACK (cmd->completion, r->completion);
   if (r->chunk)
@@ -275,25 +297,7 @@ issue (struct nbd_handle *h, struct request *r)
   return command_issue (h, cmd, payload, payload_length);
 }
 
-/* A read buffer never shows old memory.  A small one is zeroed here.  Of a larger
- * one that would be up to a tenth of all that the read costs, so only what the
- * server leaves out is zeroed, when the command completes; see command_fill ().
- */
-static int64_t
-submit (struct nbd_handle *h, struct request *r)
-{
-  int64_t cookie;
-
-  if (r->count < ZERO_LATER)
-    call_zero (h, r->data, r->count);
-  cookie = issue (h, r);
-  if (cookie == -1 && r->count >= ZERO_LATER)
-    call_zero (h, r->data, r->count);
-  return cookie;
-}
-
 #define SUBMIT(...) submit (h, &(struct request) { __VA_ARGS__ })
-#define RUN(...) command_wait (h, SUBMIT (__VA_ARGS__))
 
 int64_t
 api_aio_pread (struct nbd_handle *h, void *buf, size_t count, uint64_t offset,
@@ -307,8 +311,7 @@ int
 api_pread (struct nbd_handle *h, void *buf, size_t count, uint64_t offset,
            uint32_t flags)
 {
-  return RUN (.type = NBD_CMD_READ, .flags = flags, .offset = offset,
-              .count = count, .data = buf);
+  return command_wait (h, api_aio_pread (h, buf, count, offset, NULL, flags));
 }
 
 int64_t
@@ -326,8 +329,8 @@ api_pread_structured (struct nbd_handle *h, void *buf, size_t count,
                       uint64_t offset, nbd_chunk_callback *chunk,
                       uint32_t flags)
 {
-  return RUN (.type = NBD_CMD_READ, .flags = flags, .offset = offset,
-              .count = count, .data = buf, .chunk = chunk);
+  return command_wait (h, api_aio_pread_structured (h, buf, count, offset,
+                                                    chunk, NULL, flags));
 }
 
 int64_t
@@ -343,8 +346,7 @@ int
 api_pwrite (struct nbd_handle *h, const void *buf, size_t count,
             uint64_t offset, uint32_t flags)
 {
-  return RUN (.type = NBD_CMD_WRITE, .flags = flags, .offset = offset,
-              .count = count, .payload = buf);
+  return command_wait (h, api_aio_pwrite (h, buf, count, offset, NULL, flags));
 }
 
 int64_t
@@ -358,7 +360,7 @@ api_aio_flush (struct nbd_handle *h, nbd_completion_callback *completion,
 int
 api_flush (struct nbd_handle *h, uint32_t flags)
 {
-  return RUN (.type = NBD_CMD_FLUSH, .flags = flags);
+  return command_wait (h, api_aio_flush (h, NULL, flags));
 }
 
 /* The commands that name a range and nothing else differ in their type. */
@@ -375,8 +377,8 @@ api_flush (struct nbd_handle *h, uint32_t flags)
   api_##name (struct nbd_handle *h, uint64_t count, uint64_t offset,    \
               uint32_t flags)                                           \
   {                                                                     \
-    return RUN (.type = command, .flags = flags, .offset = offset,      \
-                .count = count);                                        \
+    return command_wait (h, api_aio_##name (h, count, offset, NULL,     \
+                                            flags));                    \
   }
 
 RANGE_COMMAND (trim, NBD_CMD_TRIM)
@@ -397,8 +399,8 @@ int
 api_block_status (struct nbd_handle *h, uint64_t count, uint64_t offset,
                   nbd_extent_callback *extent, uint32_t flags)
 {
-  return RUN (.type = NBD_CMD_BLOCK_STATUS, .flags = flags, .offset = offset,
-              .count = count, .extent = extent);
+  return command_wait (h, api_aio_block_status (h, count, offset, extent, NULL,
+                                                flags));
 }
 
 int64_t
@@ -415,8 +417,8 @@ int
 api_block_status_64 (struct nbd_handle *h, uint64_t count, uint64_t offset,
                      nbd_extent64_callback *extent64, uint32_t flags)
 {
-  return RUN (.type = NBD_CMD_BLOCK_STATUS, .flags = flags, .offset = offset,
-              .count = count, .extent64 = extent64);
+  return command_wait (h, api_aio_block_status_64 (h, count, offset, extent64,
+                                                   NULL, flags));
 }
 
 int64_t
@@ -436,8 +438,9 @@ api_block_status_filter (struct nbd_handle *h, uint64_t count, uint64_t offset,
                          char **contexts, nbd_extent64_callback *extent64,
                          uint32_t flags)
 {
-  return RUN (.type = NBD_CMD_BLOCK_STATUS, .flags = flags, .offset = offset,
-              .count = count, .contexts = contexts, .extent64 = extent64);
+  return command_wait (h, api_aio_block_status_filter (h, count, offset,
+                                                       contexts, extent64,
+                                                       NULL, flags));
 }
 
 /* Disconnecting.  NBD_CMD_DISC has no reply: the server closes. */

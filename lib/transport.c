@@ -156,10 +156,9 @@ transport_send (struct nbd_handle *h)
 
     for (int i = 0; i < n; i++)
       length += iov[i].iov_len;
-    r = h->transport->send (h, iov, n);
+    r = transport_attempt (h, iov, n, length);
     if (r == -1 && errno == EINTR)
       continue;
-    h->full = r != (ssize_t) length || h->unsent > 0;
     if (r == -1)
       return would_block (errno) ? 0 : -1;
     queue_sent (h, r);

@@ -49,9 +49,12 @@ tests_api_test_handle_SOURCES = tests/api/test-handle.c
 tests_api_test_handle_CPPFLAGS = $(unit_cppflags)
 tests_api_test_handle_LDADD = $(api_ldadd)
 
-tests_api_test_large_reads_SOURCES = tests/api/test-large-reads.c
+tests_api_test_large_reads_SOURCES = \
+	$(failing_sources) \
+	tests/api/test-large-reads.c
 tests_api_test_large_reads_CPPFLAGS = $(unit_cppflags)
 tests_api_test_large_reads_LDADD = $(api_ldadd)
+tests_api_test_large_reads_LDFLAGS = $(failing_ldflags)
 
 tests_api_test_lessons_SOURCES = tests/api/test-lessons.c
 tests_api_test_lessons_CPPFLAGS = $(unit_cppflags)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failing.h"
 #include "peer.h"
 #include "tap.h"
 
@@ -144,9 +145,28 @@ buffer_is (uint8_t byte)
   return memcmp (buffer, expected, SIZE) == 0;
 }
 
+/* Without the memory for a read; false if it needs less than N allocations. */
+static bool
+check_no_memory (unsigned n)
+{
+  struct peer *p = peer_mute (&everything);
+  int64_t cookie;
+
+  memset (buffer, OLD, SIZE);
+  failing_allocation = n;
+  cookie = nbd_aio_pread (p->h, buffer, SIZE, 0, NBD_NULL_COMPLETION, 0);
+  failing_allocation = 0;
+  if (cookie == -1)
+    ok (nbd_get_errno () == ENOMEM && buffer_is (0),
+        "a read without memory zeroes the buffer (allocation %u)", n);
+  peer_free (p);
+  return cookie == -1;
+}
+
 int
 main (void)
 {
+  unsigned allocations = 0;
   struct peer *p;
   uint64_t cookie;
 
@@ -171,5 +191,9 @@ main (void)
   p->h = NULL;
   ok (buffer_is (OLD), "nbd_close leaves the buffer of one without alone");
   peer_free (p);
+
+  while (check_no_memory (allocations + 1))
+    allocations++;
+  ok (allocations >= 2, "the first read needs %u allocations", allocations);
   return tap_end ();
 }
