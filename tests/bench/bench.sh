@@ -45,6 +45,16 @@ ln -s "$(realpath "$system")" "$work/lib/libnbd.so.0"
 mkfifo "$work/life"
 exec 9<> "$work/life"
 
+# Where there are two processors or more, servers and clients have half of them
+# each, so that nobody is moved from one to the other in the middle of a case.
+half=$(($(nproc) / 2))
+servers_on=
+clients_on=
+if test $half -gt 0; then
+  servers_on="taskset -c $half-$(($(nproc) - 1))"
+  clients_on="taskset -c 0-$((half - 1))"
+fi
+
 # The servers, each started when a case first needs it.
 
 wait_for ()
@@ -60,14 +70,14 @@ wait_for ()
 # own MODE [EXTENTS]
 own ()
 {
-  "$bench/server" "$socket" "$@" < "$work/life" > "$socket.ready" 9>&- &
+  $servers_on "$bench/server" "$socket" "$@" < "$work/life" > "$socket.ready" 9>&- &
   servers="$servers $!"
   wait_for "$socket.ready"
 }
 
 kit ()
 {
-  nbdkit -f -U "$socket" -P "$socket.ready" "$@" memory 64M 9>&- &
+  $servers_on nbdkit -f -U "$socket" -P "$socket.ready" "$@" memory 64M 9>&- &
   servers="$servers $!"
   wait_for "$socket.ready"
 }
@@ -75,7 +85,7 @@ kit ()
 qemu ()
 {
   dd if=/dev/urandom of="$work/disk" bs=1M count=64 status=none
-  qemu-nbd -t --cache=writeback -f raw -k "$socket" --pid-file="$socket.ready" \
+  $servers_on qemu-nbd -t --cache=writeback -f raw -k "$socket" --pid-file="$socket.ready" \
     "$work/disk" 9>&- &
   servers="$servers $!"
   wait_for "$socket.ready"
@@ -131,8 +141,8 @@ has_floor ()
 client ()
 {
   case $1 in
-    ours) shift; env -u LD_LIBRARY_PATH "$bench/client" "$@";;
-    system) shift; LD_LIBRARY_PATH=$work/lib "$bench/client" "$@";;
+    ours) shift; env -u LD_LIBRARY_PATH $clients_on "$bench/client" "$@";;
+    system) shift; LD_LIBRARY_PATH=$work/lib $clients_on "$bench/client" "$@";;
   esac
 }
 
@@ -145,7 +155,7 @@ run_on ()
     floor)
       _mode=structured
       test "$server" != simple || _mode=simple
-      "$bench/floor" "$socket" $_mode "${operation#p}" "$size" "$depth" \
+      $clients_on "$bench/floor" "$socket" $_mode "${operation#p}" "$size" "$depth" \
         "$count";;
   esac
 }
