@@ -7,7 +7,7 @@
 
 . "${srcdir:=.}/tests/build/common.sh"
 
-limit=1600
+limit=1320
 
 case $(uname -m),$(make_variable CFLAGS),$($CC --version) in
   x86_64,*-O2*,*'Free Software Foundation'*) ;;
